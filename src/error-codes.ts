@@ -55,6 +55,38 @@ export const errorCodes = {
     means: "Plumbline's runner is not installed in this cluster, so nobody would do the work.",
     fix: 'Apply the `deploy/` folder: `kubectl apply -k deploy`.',
   },
+  GITHUB_SETTINGS: {
+    means: "The GitHub App's id, private key or API address cannot be used as given.",
+    fix: "Take both from the App's settings page: the id is a number, the key a PEM file; the address begins with https://.",
+  },
+  GITHUB_UNREACHABLE: {
+    means: 'GitHub did not answer, or answered with an error of its own. Nothing is concluded from it.',
+    fix: 'Nothing to do: it is tried again. If it lasts, look at the status page of GitHub and at the way out of the cluster.',
+  },
+  GITHUB_RATE_LIMITED: {
+    means: 'GitHub asked us to wait, or the budget of this installation is used up.',
+    fix: 'Nothing to do: it goes on after the time that the message names.',
+  },
+  GITHUB_UNAUTHORIZED: {
+    means: 'GitHub does not accept the credentials of the App.',
+    fix: "Check that App id and private key belong together, that the key was not removed, and that this machine's clock is right.",
+  },
+  GITHUB_FORBIDDEN: {
+    means: 'The App lacks a permission, or is suspended; the message names the request.',
+    fix: "Compare the App's permissions with app.yml, and accept new permissions on the installation's page.",
+  },
+  GITHUB_NOT_FOUND: {
+    means: 'GitHub has no such thing, or does not show it to this App.',
+    fix: "Check the repository's name, and that the App is installed on it.",
+  },
+  GITHUB_REFUSED: {
+    means: 'GitHub refuses the request as it is; the message holds its reason.',
+    fix: 'Correct what the reason names. If Plumbline made the value, open an issue.',
+  },
+  GITHUB_ANSWER_UNEXPECTED: {
+    means: 'GitHub answered something that is not what its API describes, such as the page of a proxy.',
+    fix: 'Check that the API address is right and that no proxy stands in between.',
+  },
 } as const satisfies Record<string, Explanation>;
 
 export type ErrorCode = keyof typeof errorCodes;

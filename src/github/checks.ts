@@ -1,0 +1,140 @@
+/**
+ * Check runs: looked for before they are made, sent in pieces that GitHub takes, and looked at again when an answer got lost.
+ * Source: REST API "Check runs" (fifty annotations a call, which are appended).
+ */
+import { isPlumblineError } from '../error.ts';
+import { type Check, checkRunOf, listOf } from './answers.ts';
+import type { Access, Client } from './client.ts';
+
+export type CheckAnnotation = {
+  path: string;
+  startLine: number;
+  endLine: number;
+  level: 'failure' | 'warning' | 'notice';
+  title: string;
+  message: string;
+};
+
+/** What a check says. `conclusion` exactly when `completed`. Any number of annotations: they are sent fifty at a time. */
+export type CheckReport = {
+  status: 'queued' | 'in_progress' | 'completed';
+  conclusion?: 'success' | 'failure' | 'action_required';
+  title: string;
+  summary: string;
+  text?: string;
+  annotations: CheckAnnotation[];
+};
+
+export type Checks = {
+  /** The newest run of that name which this App made. */
+  findCheck(name: string, headSha: string): Promise<Check | undefined>;
+  /** The run that is there, as it is; else a new one with this report. */
+  openCheck(name: string, headSha: string, report: CheckReport): Promise<Check>;
+  updateCheck(id: number, report: CheckReport): Promise<void>;
+};
+
+type Place = { owner: string; repo: string };
+type Run = ReturnType<typeof checkRunOf>;
+
+const annotationsPerCall = 50;
+
+/** @param access a token that may write checks of this repository, made when first used. */
+export function checksOf(client: Client, access: Access, place: Place, appId: number): Checks {
+  const findCheck: Checks['findCheck'] = async (name, headSha) => {
+    const asked = { ...place, ref: headSha, check_name: name, app_id: appId, filter: 'latest', per_page: 100 } as const;
+    const { data } = await client.run(access, 'read', ({ rest }) => rest.checks.listForRef(asked));
+    const ours = listOf(data.check_runs)
+      .map(checkRunOf)
+      .filter((run) => run.appId === appId && run.check.name === name);
+    return ours.map((run) => run.check).sort((a, b) => b.id - a.id)[0];
+  };
+
+  const create = async (name: string, headSha: string, report: CheckReport): Promise<Check> => {
+    const first = piecesOf(report)[0] ?? report;
+    const asked = { ...place, name, head_sha: headSha, ...fieldsOf(first) };
+    const { data } = await client.run(access, 'content', ({ rest }) => rest.checks.create(asked));
+    return checkRunOf(data).check;
+  };
+
+  const update = async (id: number, piece: CheckReport): Promise<Run> => {
+    const asked = { ...place, check_run_id: id, ...fieldsOf(piece) };
+    return checkRunOf((await client.run(access, 'write', ({ rest }) => rest.checks.update(asked))).data);
+  };
+
+  const look = async (id: number): Promise<Run> =>
+    checkRunOf((await client.run(access, 'read', ({ rest }) => rest.checks.get({ ...place, check_run_id: id }))).data);
+
+  const send = async (id: number, pieces: CheckReport[], before?: number): Promise<void> => {
+    let annotated = before;
+    for (const piece of pieces) {
+      const sent = await afterLook(
+        () => update(id, piece),
+        async () => {
+          const run = await look(id);
+          return says(run, piece, annotated) ? run : undefined;
+        },
+      );
+      annotated = sent.annotations;
+    }
+  };
+
+  return {
+    findCheck,
+    async openCheck(name, headSha, report) {
+      const there = await findCheck(name, headSha);
+      if (there) return there;
+      const opened = await afterLook(
+        () => create(name, headSha, report),
+        () => findCheck(name, headSha),
+      );
+      await send(opened.id, piecesOf(report).slice(1), annotationsPerCall);
+      return opened;
+    },
+    updateCheck: (id, report) => send(id, piecesOf(report)),
+  };
+}
+
+/** A write whose answer got lost is repeated once, and only after a look shows that it was not done. */
+async function afterLook<T>(write: () => Promise<T>, look: () => Promise<T | undefined>): Promise<T> {
+  try {
+    return await write();
+  } catch (thrown) {
+    if (!isPlumblineError(thrown) || thrown.code !== 'GITHUB_UNREACHABLE') throw thrown;
+    return (await look()) ?? (await write());
+  }
+}
+
+function says(run: Run, piece: CheckReport, before: number | undefined): boolean {
+  const same =
+    run.title === piece.title &&
+    run.summary === piece.summary &&
+    run.check.status === piece.status &&
+    run.check.conclusion === (piece.conclusion ?? null);
+  return same && (before === undefined || run.annotations >= before + piece.annotations.length);
+}
+
+/** The report in calls of at most fifty annotations; only the last one may complete the check, so that "completed" means all is there. */
+function piecesOf(report: CheckReport): CheckReport[] {
+  const count = Math.max(1, Math.ceil(report.annotations.length / annotationsPerCall));
+  return Array.from({ length: count }, (_, index) => {
+    const annotations = report.annotations.slice(index * annotationsPerCall, (index + 1) * annotationsPerCall);
+    if (index === count - 1) return { ...report, annotations };
+    const { conclusion: _later, ...open } = report;
+    return { ...open, status: 'in_progress', annotations };
+  });
+}
+
+function fieldsOf(report: CheckReport) {
+  const annotations = report.annotations.map((one) => ({
+    path: one.path,
+    start_line: one.startLine,
+    end_line: one.endLine,
+    annotation_level: one.level,
+    title: one.title,
+    message: one.message,
+  }));
+  const output = { title: report.title, summary: report.summary, ...(report.text === undefined ? {} : { text: report.text }), annotations };
+  return report.conclusion === undefined
+    ? { status: report.status as 'queued' | 'in_progress', output }
+    : { status: 'completed' as const, conclusion: report.conclusion, output };
+}
