@@ -250,6 +250,10 @@ export const errorCodes = {
     means: 'The runner could not prove any more that it is the only writer, and stopped before the next write.',
     fix: 'Nothing to do: the next run goes on where this one stopped.',
   },
+  API_WARNING: {
+    means: 'The API server accepts the object and warns about it: a deprecated API, or pods that admission would refuse.',
+    fix: 'Read the warning; it names what to change.',
+  },
 } as const satisfies Record<string, Explanation>;
 
 export type ErrorCode = keyof typeof errorCodes;

@@ -1,0 +1,280 @@
+/**
+ * Carries a plan out: everything is tried as a dry run, the inventory is widened, then objects are applied rank by rank and pruned last.
+ * The inventory shrinks only on confirmed deletes; a kill at any line leaves a state that the next run completes.
+ */
+import type { Applied, Cluster } from '../cluster.ts';
+import { type ApiRefusal, refusalOf } from '../cluster-error.ts';
+import { type Fault, type Finding, faultOf, finding, isPlumblineError, PlumblineError } from '../error.ts';
+import { type KubeObject, nameOf, refOf } from '../object.ts';
+import { fieldManagerOf, type Project } from '../project.ts';
+import { healthOf } from './health.ts';
+import type { InventoryEntry } from './inventory.ts';
+import { heldBefore, ownedFields } from './managed-fields.ts';
+import { type Apply, type Plan, type Prune, rankOf } from './plan.ts';
+
+export type RunDoors = {
+  /** Acting as the project's account. */
+  account: Cluster;
+  /** Makes `entries` the stored inventory. */
+  store(entries: Map<string, InventoryEntry>): Promise<void>;
+  /** Throws LEASE_LOST when this process may not write any more. */
+  mayWrite(): void;
+  now(): Date;
+  pause(milliseconds: number): Promise<void>;
+};
+
+/** An object as the dry run left it, and as it is: where they differ, the apply will change something. */
+export type Tried = { apply: Apply; live: KubeObject | undefined; result: KubeObject | undefined; force: boolean };
+export type DryRun = { tried: Tried[]; refused: Finding[]; warnings: Finding[]; unknown: Apply[] };
+export type RunResult = { applied: number; pruned: number; failed: Finding[]; entries: Map<string, InventoryEntry> };
+
+const CONCURRENT = 8;
+const SERVED_WITHIN_MS = 30_000;
+
+/** Asks the API server what it would say to every step, deletions too. One refusal: nothing may be applied. */
+export async function dryRun(plan: Plan, project: Project, account: Cluster): Promise<DryRun> {
+  const outcome: DryRun = { tried: [], refused: [], warnings: [], unknown: [] };
+  const brought = broughtBy(plan);
+  await each(
+    plan.applies.filter((one) => one.action !== 'skip'),
+    CONCURRENT,
+    async (apply) => {
+      try {
+        const { object, warnings, force } = await tryApply(apply, project, account);
+        outcome.tried.push({ apply, live: apply.live, result: object, force });
+        for (const text of warnings)
+          outcome.warnings.push(finding('warning', 'API_WARNING', `${nameOf(refOf(object))}: ${text}`, { at: placeOf(apply) }));
+      } catch (error) {
+        if (!isPlumblineError(error) || error.retry === 'later') throw error;
+        if (brought.explains(error, apply)) outcome.unknown.push(apply);
+        else outcome.refused.push(refused(error, apply));
+      }
+    },
+  );
+  await each(plan.prunes, CONCURRENT, async (prune) => {
+    try {
+      await deletePruned(prune, account, true);
+    } catch (error) {
+      if (!isPlumblineError(error) || error.retry === 'later') throw error;
+      outcome.refused.push({ ...faultOf(error), severity: 'error' });
+    }
+  });
+  return outcome;
+}
+
+/** What the same set brings, and so cannot be known to a dry run yet. */
+function broughtBy(plan: Plan) {
+  const objects = plan.applies.map((one) => one.desired.object);
+  const has = (kind: string) => objects.some((object) => object.kind === kind);
+  const namespaces = new Set(objects.filter((object) => object.kind === 'Namespace').map((object) => object.metadata.name));
+  return {
+    explains(error: PlumblineError, { desired: { object } }: Apply): boolean {
+      if (error.code === 'NAMESPACE_NOT_FOUND') return namespaces.has(object.metadata.namespace ?? '');
+      if (error.code === 'KIND_NOT_SERVED' || (error.code === 'API_INVALID' && refusalOf(error)?.status === 500)) {
+        return has('CustomResourceDefinition') && object.kind !== 'CustomResourceDefinition';
+      }
+      if (error.code === 'API_NOT_FOUND' && object.kind.endsWith('RoleBinding')) return has('Role') || has('ClusterRole');
+      return error.code === 'API_FORBIDDEN' && object.kind === 'Pod' && (has('ServiceAccount') || has('PriorityClass'));
+    },
+  };
+}
+
+/**
+ * A field that we held at the last apply and somebody took since is drift, and taken back. One that we never held is theirs: a conflict.
+ * A field of another Project is never taken.
+ */
+async function tryApply(apply: Apply, project: Project, account: Cluster): Promise<Applied & { force: boolean }> {
+  const attempt = async (force: boolean) => ({
+    ...(await account.apply(apply.desired.object, { manager: fieldManagerOf(project), force, dryRun: true })),
+    force,
+  });
+  try {
+    return await attempt(false);
+  } catch (error) {
+    const refusal = refusalOf(error);
+    if (!isPlumblineError(error) || error.code !== 'API_CONFLICT' || !apply.live || !refusal?.managers.length) throw error;
+    const conflict = conflictOf(refusal, apply, apply.live, project);
+    if (conflict) throw conflict;
+    return attempt(true);
+  }
+}
+
+function conflictOf(refusal: ApiRefusal, apply: Apply, live: KubeObject, project: Project): PlumblineError | undefined {
+  const name = nameOf(refOf(live));
+  const rival = refusal.managers.find((manager) => manager.startsWith('plumbline:') && manager !== fieldManagerOf(project));
+  if (rival)
+    return new PlumblineError('OBJECT_OF_ANOTHER_PROJECT', `${name} is also written by ${rival}`, {
+      hint: 'remove it from one of the two',
+    });
+  const owned = apply.entry?.uid === live.metadata.uid ? (apply.entry?.owned ?? '') : '';
+  const theirs = refusal.fields.filter((field) => !heldBefore(owned, field));
+  const [first] = theirs;
+  if (first === undefined) return undefined;
+  const managers = [...new Set(refusal.managers)].join(', ');
+  return new PlumblineError('FIELD_CONFLICT', `${name}: ${theirs.join(', ')} ${theirs.length === 1 ? 'is' : 'are'} held by ${managers}`, {
+    hint: `remove that from Git, or let ${managers} give it up`,
+    at: { object: name, field: first },
+  });
+}
+
+/**
+ * @param entries the inventory as it stands; what is applied is added before, what is deleted is taken out after.
+ * @returns what happened, object by object; `failed` is empty when everything the plan names was done.
+ */
+export async function runPlan(
+  plan: Plan,
+  tried: DryRun,
+  project: Project,
+  entries: Map<string, InventoryEntry>,
+  doors: RunDoors,
+): Promise<RunResult> {
+  const result: RunResult = { applied: 0, pruned: 0, failed: [], entries: new Map(entries) };
+  const forces = new Map(tried.tried.map((one) => [one.apply.desired.id, one.force]));
+  const steps = plan.applies.filter((one) => one.action !== 'skip');
+  for (const { desired } of steps) {
+    const known = result.entries.get(desired.id);
+    result.entries.set(desired.id, {
+      ...known,
+      id: desired.id,
+      apiVersion: desired.object.apiVersion,
+      since: known?.since ?? doors.now().toISOString(),
+    });
+  }
+  await doors.store(result.entries);
+  for (const rank of [...new Set(steps.map((one) => rankOf(one.desired.object.kind)))].sort((a, b) => a - b)) {
+    const group = steps.filter((one) => rankOf(one.desired.object.kind) === rank);
+    await each(group, CONCURRENT, (apply) => applyOne(apply, forces.get(apply.desired.id) ?? false, project, result, doors));
+    // What comes later may need what this rank failed to bring.
+    if (result.failed.length > 0) break;
+    await untilServed(group, doors);
+  }
+  if (result.failed.length === 0) {
+    for (const { entry } of plan.forget) result.entries.delete(entry.id);
+    for (const prune of plan.prunes) await pruneOne(prune, result, doors);
+  }
+  await doors.store(result.entries);
+  return result;
+}
+
+async function applyOne(apply: Apply, force: boolean, project: Project, result: RunResult, doors: RunDoors): Promise<void> {
+  doors.mayWrite();
+  const { desired, live } = apply;
+  try {
+    if (live?.metadata.deletionTimestamp) {
+      const held = live.metadata.finalizers ?? [];
+      throw new PlumblineError(
+        'OBJECT_BEING_DELETED',
+        `${nameOf(refOf(live))} is being deleted${held.length ? `, held by ${held.join(', ')}` : ''}`,
+        { retry: 'later' },
+      );
+    }
+    // With its uid an apply to an object that was deleted meanwhile is refused instead of making it anew unseen.
+    const object = live?.metadata.uid ? withUid(desired.object, live.metadata.uid) : desired.object;
+    const applied = (await doors.account.apply(object, { manager: fieldManagerOf(project), force })).object;
+    result.entries.set(desired.id, entryOf(applied, result.entries.get(desired.id), desired, project));
+    result.applied++;
+  } catch (error) {
+    if (isPlumblineError(error) && (error.code === 'LEASE_LOST' || error.code === 'CLUSTER_UNREACHABLE')) throw error;
+    result.failed.push(refused(error, apply));
+  }
+}
+
+function withUid(object: KubeObject, uid: string): KubeObject {
+  return { ...object, metadata: { ...object.metadata, uid } };
+}
+
+/** The record of an object as the API server answered an apply, or as it was read after somebody's write that changed nothing of ours. */
+export function entryOf(
+  live: KubeObject,
+  known: InventoryEntry | undefined,
+  desired: { id: string; hash: string },
+  project: Project,
+): InventoryEntry {
+  const fields = ownedFields(live, fieldManagerOf(project));
+  const { uid, resourceVersion } = live.metadata;
+  return {
+    id: desired.id,
+    apiVersion: live.apiVersion,
+    since: known?.since ?? '',
+    ...(uid ? { uid } : {}),
+    ...(resourceVersion ? { resourceVersion } : {}),
+    desired: desired.hash,
+    owned: fields.paths,
+    // Not even a hash of a Secret's values is kept: it could be guessed offline.
+    ...(live.kind === 'Secret' ? {} : { values: fields.values }),
+    health: healthOf(live).health,
+  };
+}
+
+/** A kind that was just brought is served a moment later; what comes next may be of that kind. */
+async function untilServed(group: Apply[], doors: RunDoors): Promise<void> {
+  for (const { desired } of group.filter((one) => one.desired.object.kind === 'CustomResourceDefinition')) {
+    const spec = desired.object['spec'] as { group: string; names: { kind: string }; versions: { name: string; served: boolean }[] };
+    for (const version of spec.versions.filter((one) => one.served)) {
+      const kind = { apiVersion: `${spec.group}/${version.name}`, kind: spec.names.kind };
+      const deadline = doors.now().getTime() + SERVED_WITHIN_MS;
+      while (!(await doors.account.resource(kind))) {
+        if (doors.now().getTime() > deadline)
+          throw new PlumblineError('KIND_NOT_SERVED', `${kind.kind} of ${kind.apiVersion} is still not served`, { retry: 'later' });
+        await doors.pause(200);
+      }
+    }
+  }
+}
+
+async function pruneOne(prune: Prune, result: RunResult, doors: RunDoors): Promise<void> {
+  doors.mayWrite();
+  try {
+    await deletePruned(prune, doors.account, false);
+    const still = await doors.account.read(refOf(prune.live));
+    if (still && still.metadata.uid === prune.live.metadata.uid) {
+      const held = (still.metadata.finalizers ?? []).join(', ') || 'nothing that it names';
+      result.failed.push(
+        finding('warning', 'OBJECT_BEING_DELETED', `${nameOf(refOf(still))} is being deleted, held by ${held}`, {
+          at: { object: nameOf(refOf(still)) },
+        }),
+      );
+      return;
+    }
+    result.entries.delete(prune.entry.id);
+    result.pruned++;
+  } catch (error) {
+    if (isPlumblineError(error) && (error.code === 'LEASE_LOST' || error.code === 'CLUSTER_UNREACHABLE')) throw error;
+    result.failed.push({ ...faultOf(error), severity: 'error' });
+  }
+}
+
+/** Only this very object, unchanged since the plan saw it. */
+function deletePruned({ live }: Prune, account: Cluster, dry: boolean): Promise<boolean> {
+  const { uid = '', resourceVersion } = live.metadata;
+  return account.delete(refOf(live), { uid, ...(resourceVersion ? { resourceVersion } : {}), dryRun: dry });
+}
+
+function refused(error: unknown, apply: Apply): Finding {
+  const fault: Fault = faultOf(error);
+  return finding('error', fault.code, fault.message, {
+    ...(fault.hint ? { hint: fault.hint } : {}),
+    at: { ...fault.at, ...placeOf(apply) },
+  });
+}
+
+function placeOf({ desired }: Apply) {
+  return { file: desired.source.file, line: desired.source.line, object: nameOf(refOf(desired.object)) };
+}
+
+/** Runs `work` for all, at most `most` at a time; the first throw stops the rest from starting. */
+export async function each<T>(items: T[], most: number, work: (item: T) => Promise<void>): Promise<void> {
+  const left = [...items];
+  let thrown: { error: unknown } | undefined;
+  const lane = async () => {
+    for (let item = left.shift(); item !== undefined && !thrown; item = left.shift()) {
+      try {
+        await work(item);
+      } catch (error) {
+        thrown ??= { error };
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(most, items.length) }, lane));
+  if (thrown) throw thrown.error;
+}
