@@ -1,6 +1,6 @@
 //go:build tools
 
-// Package tools keeps the programs of the test cluster in go.mod: see ../../binaries.ts for how they are built.
+// Package tools keeps the programs of the test cluster in go.mod: see ../../binaries.mjs for how they are built.
 package tools
 
 import (
