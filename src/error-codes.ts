@@ -254,6 +254,18 @@ export const errorCodes = {
     means: 'The API server accepts the object and warns about it: a deprecated API, or pods that admission would refuse.',
     fix: 'Read the warning; it names what to change.',
   },
+  APP_SETTINGS: {
+    means: 'The App cannot start with this environment; the message names each variable and what is wrong with it.',
+    fix: 'Set what the message names. A webhook secret is made with `openssl rand -hex 32`, and is the same in the GitHub App.',
+  },
+  WEBHOOK_PAYLOAD: {
+    means: 'A signed webhook lacks a field that its event has on GitHub, so nothing was started by it.',
+    fix: 'Look at the delivery on the page of the GitHub App. The next tick does what the delivery asked for.',
+  },
+  APP_BUSY: {
+    means: 'No Job could be made in time, so the delivery was answered with 503.',
+    fix: 'Look at the API server and at the quota of Jobs in plumbline-system. The next tick does what the delivery asked for.',
+  },
 } as const satisfies Record<string, Explanation>;
 
 export type ErrorCode = keyof typeof errorCodes;
