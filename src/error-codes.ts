@@ -266,6 +266,14 @@ export const errorCodes = {
     means: 'No Job could be made in time, so the delivery was answered with 503.',
     fix: 'Look at the API server and at the quota of Jobs in plumbline-system. The next tick does what the delivery asked for.',
   },
+  GITHUB_NOT_CONFIGURED: {
+    means: 'A Project names a repository on GitHub, but the runner has no App to read it with.',
+    fix: 'Put appId and privateKey of your GitHub App into the Secret plumbline-github in plumbline-system.',
+  },
+  TICK_TOO_LONG: {
+    means: 'Looking at everything took longer than a tick may last; the rest is looked at by the next one.',
+    fix: 'If it is said at every tick, some repository or cluster answers slowly: the log names it.',
+  },
 } as const satisfies Record<string, Explanation>;
 
 export type ErrorCode = keyof typeof errorCodes;

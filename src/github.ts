@@ -37,8 +37,8 @@ export type GitHub = {
   repositoryById(installationId: number, repositoryId: number): Promise<Repository>;
   /** With a reading token from elsewhere, renewed here when GitHub no longer takes it. */
   repository(installationId: number, fullName: string, readingToken: string): Promise<Repository>;
-  /** Without a request. */
-  knownRepository(known: KnownRepository): Repository;
+  /** Without a request; with a reading token of before, renewed when GitHub no longer takes it. */
+  knownRepository(known: KnownRepository, first?: Token): Repository;
 };
 
 export type Repository = KnownRepository &
@@ -83,7 +83,7 @@ export function connectGitHub(settings: GitHubSettings): GitHub {
       const { data } = await client.run(access, 'read', ({ rest }) => rest.repos.get(placeOf(fullName)));
       return repositoryOf(door, knownRepositoryOf(data, installationId), access);
     },
-    knownRepository: (known) => repositoryOf(door, known, readingAccess(door, known)),
+    knownRepository: (known, first) => repositoryOf(door, known, readingAccess(door, known, first)),
   };
 }
 

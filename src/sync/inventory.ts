@@ -29,6 +29,9 @@ export type InventoryEntry = {
   drifted?: string;
 };
 
+/** In `drifted`: it was not there, and that was reported. */
+export const goneMark = 'gone';
+
 /** A stored shard and what it holds; `object` is the Inventory as read. */
 export type Shard = { index: number; of: number; entries: InventoryEntry[]; object: KubeObject };
 

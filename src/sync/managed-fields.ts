@@ -32,11 +32,32 @@ export function heldBefore(paths: string, path: string): boolean {
   return false;
 }
 
-/** The managers, other than us, whose entry covers a path. */
-export function managersOf(object: KubeObject, path: string): { manager: string; time: string | undefined }[] {
-  return (object.metadata.managedFields ?? [])
-    .filter((entry) => leavesOf(entry.fieldsV1 as FieldSet | undefined, object, '').some((leaf) => leaf.path === path))
-    .map((entry) => ({ manager: entry.manager, time: entry.time }));
+export type Difference = { path: string; git: unknown; live: unknown; who: { manager: string; time: string | undefined } | undefined };
+
+/**
+ * Where the live object differs from what an apply by `manager` would make of it, field by field of those that it would own. `who` is
+ * the other client whose latest write covers the field: an upper bound, and nobody when the field was removed.
+ */
+export function differences(live: KubeObject, result: KubeObject, manager: string): Difference[] {
+  const entry = applyEntry(result, manager);
+  const fields = entry?.fieldsV1 as FieldSet | undefined;
+  const there = new Map(leavesOf(fields, live, '').map((leaf) => [leaf.path, leaf.value]));
+  return leavesOf(fields, result, '')
+    .filter((leaf) => canonicalJson(leaf.value ?? null) !== canonicalJson(there.get(leaf.path) ?? null))
+    .map((leaf) => ({ path: leaf.path, git: leaf.value, live: there.get(leaf.path), who: holderOf(live, leaf.path, manager) }));
+}
+
+function holderOf(object: KubeObject, path: string, us: string): Difference['who'] {
+  const holders = (object.metadata.managedFields ?? [])
+    .filter(
+      (entry) => entry.manager !== us && leavesOf(entry.fieldsV1 as FieldSet | undefined, object, '').some((leaf) => leaf.path === path),
+    )
+    .sort((a, b) => ((a.time ?? '') < (b.time ?? '') ? 1 : -1));
+  return holders[0] && { manager: holders[0].manager, time: holders[0].time };
+}
+
+function applyEntry(object: KubeObject, manager: string) {
+  return (object.metadata.managedFields ?? []).find((one) => one.manager === manager && one.operation === 'Apply' && !one.subresource);
 }
 
 function ownedLeaves(object: KubeObject, manager: string): Leaf[] {

@@ -5,7 +5,7 @@
 import type { Applied, Cluster } from '../cluster.ts';
 import { type ApiRefusal, refusalOf } from '../cluster-error.ts';
 import { type Fault, type Finding, faultOf, finding, isPlumblineError, PlumblineError } from '../error.ts';
-import { type KubeObject, nameOf, refOf } from '../object.ts';
+import { canonicalJson, type KubeObject, nameOf, refOf } from '../object.ts';
 import { fieldManagerOf, type Project } from '../project.ts';
 import { healthOf } from './health.ts';
 import type { InventoryEntry } from './inventory.ts';
@@ -23,8 +23,8 @@ export type RunDoors = {
   pause(milliseconds: number): Promise<void>;
 };
 
-/** An object as the dry run left it, and as it is: where they differ, the apply will change something. */
-export type Tried = { apply: Apply; live: KubeObject | undefined; result: KubeObject | undefined; force: boolean };
+/** An object as the dry run left it, and as it is. `changes`: an apply would write something, be it only that the fields are ours again. */
+export type Tried = { apply: Apply; live: KubeObject | undefined; result: KubeObject; force: boolean; changes: boolean };
 export type DryRun = { tried: Tried[]; refused: Finding[]; warnings: Finding[]; unknown: Apply[] };
 export type RunResult = { applied: number; pruned: number; failed: Finding[]; entries: Map<string, InventoryEntry> };
 
@@ -41,7 +41,13 @@ export async function dryRun(plan: Plan, project: Project, account: Cluster): Pr
     async (apply) => {
       try {
         const { object, warnings, force } = await tryApply(apply, project, account);
-        outcome.tried.push({ apply, live: apply.live, result: object, force });
+        outcome.tried.push({
+          apply,
+          live: apply.live,
+          result: object,
+          force,
+          changes: wouldChange(apply.live, object, fieldManagerOf(project)),
+        });
         for (const text of warnings)
           outcome.warnings.push(finding('warning', 'API_WARNING', `${nameOf(refOf(object))}: ${text}`, { at: placeOf(apply) }));
       } catch (error) {
@@ -60,6 +66,17 @@ export async function dryRun(plan: Plan, project: Project, account: Cluster): Pr
     }
   });
   return outcome;
+}
+
+function wouldChange(live: KubeObject | undefined, result: KubeObject, manager: string): boolean {
+  if (!live || live.metadata.deletionTimestamp) return true;
+  return contentOf(live) !== contentOf(result) || ownedFields(live, manager).paths !== ownedFields(result, manager).paths;
+}
+
+/** Everything but what the server counts and signs. */
+function contentOf(object: KubeObject): string {
+  const { managedFields: _, resourceVersion: __, generation: ___, ...metadata } = object.metadata;
+  return canonicalJson({ ...object, metadata });
 }
 
 /** What the same set brings, and so cannot be known to a dry run yet. */
@@ -129,21 +146,21 @@ export async function runPlan(
   doors: RunDoors,
 ): Promise<RunResult> {
   const result: RunResult = { applied: 0, pruned: 0, failed: [], entries: new Map(entries) };
-  const forces = new Map(tried.tried.map((one) => [one.apply.desired.id, one.force]));
-  const steps = plan.applies.filter((one) => one.action !== 'skip');
-  for (const { desired } of steps) {
-    const known = result.entries.get(desired.id);
-    result.entries.set(desired.id, {
-      ...known,
-      id: desired.id,
-      apiVersion: desired.object.apiVersion,
-      since: known?.since ?? doors.now().toISOString(),
-    });
+  const known = new Map(tried.tried.map((one) => [one.apply.desired.id, one]));
+  const steps = plan.applies.filter((one) => one.action !== 'skip' && known.get(one.desired.id)?.changes !== false);
+  for (const { apply, live, changes } of tried.tried) {
+    if (!changes && live) result.entries.set(apply.desired.id, entryOf(live, apply.entry, apply.desired, project, doors.now()));
+  }
+  for (const { desired, action } of steps) {
+    // What is about to be made has no uid yet: whoever is killed now leaves an entry that the next run completes.
+    const before = action === 'create' ? undefined : result.entries.get(desired.id);
+    const since = before?.since ?? doors.now().toISOString();
+    result.entries.set(desired.id, { ...before, id: desired.id, apiVersion: desired.object.apiVersion, since });
   }
   await doors.store(result.entries);
   for (const rank of [...new Set(steps.map((one) => rankOf(one.desired.object.kind)))].sort((a, b) => a - b)) {
     const group = steps.filter((one) => rankOf(one.desired.object.kind) === rank);
-    await each(group, CONCURRENT, (apply) => applyOne(apply, forces.get(apply.desired.id) ?? false, project, result, doors));
+    await each(group, CONCURRENT, (apply) => applyOne(apply, known.get(apply.desired.id)?.force ?? false, project, result, doors));
     // What comes later may need what this rank failed to bring.
     if (result.failed.length > 0) break;
     await untilServed(group, doors);
@@ -171,7 +188,7 @@ async function applyOne(apply: Apply, force: boolean, project: Project, result: 
     // With its uid an apply to an object that was deleted meanwhile is refused instead of making it anew unseen.
     const object = live?.metadata.uid ? withUid(desired.object, live.metadata.uid) : desired.object;
     const applied = (await doors.account.apply(object, { manager: fieldManagerOf(project), force })).object;
-    result.entries.set(desired.id, entryOf(applied, result.entries.get(desired.id), desired, project));
+    result.entries.set(desired.id, entryOf(applied, result.entries.get(desired.id), desired, project, doors.now()));
     result.applied++;
   } catch (error) {
     if (isPlumblineError(error) && (error.code === 'LEASE_LOST' || error.code === 'CLUSTER_UNREACHABLE')) throw error;
@@ -189,13 +206,14 @@ export function entryOf(
   known: InventoryEntry | undefined,
   desired: { id: string; hash: string },
   project: Project,
+  now: Date,
 ): InventoryEntry {
   const fields = ownedFields(live, fieldManagerOf(project));
   const { uid, resourceVersion } = live.metadata;
   return {
     id: desired.id,
     apiVersion: live.apiVersion,
-    since: known?.since ?? '',
+    since: known?.since ?? now.toISOString(),
     ...(uid ? { uid } : {}),
     ...(resourceVersion ? { resourceVersion } : {}),
     desired: desired.hash,

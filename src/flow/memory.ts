@@ -1,0 +1,56 @@
+/**
+ * What the runner remembers between ticks, in one Secret: a reading token per installation (ETags are bound to it) and, per repository,
+ * its ids, ETags and which heads have their check. Losing it costs one full look and nothing else (DESIGN "State").
+ */
+import type { Cluster } from '../cluster.ts';
+import type { KnownRepository, Token } from '../github.ts';
+import { canonicalJson, type KubeObject } from '../object.ts';
+import { productNamespace } from '../work.ts';
+
+/** `checked`: our check on that head is completed. */
+export type KnownHead = { head: string; checked: boolean };
+export type KnownPulls = { etag?: string; heads: Record<string, KnownHead> };
+/** `known` is asked for again with every new token: repositories are renamed and change their default branch. */
+export type RepositoryMemory = { known: KnownRepository; asOf: string; pulls: KnownPulls };
+/** `tokens` by installation id, `repositories` by full name in lower case. */
+export type Memory = { tokens: Record<string, Token>; repositories: Record<string, RepositoryMemory> };
+
+const ref = { apiVersion: 'v1', kind: 'Secret', namespace: productNamespace, name: 'plumbline-memory' };
+
+export async function loadMemory(cluster: Cluster): Promise<{ memory: Memory; stored: KubeObject | undefined }> {
+  const stored = await cluster.read(ref);
+  const data = (stored?.['data'] as Record<string, string> | undefined)?.['memory'];
+  return { memory: data === undefined ? empty() : parsed(Buffer.from(data, 'base64').toString('utf8')), stored };
+}
+
+/** Nothing is written when nothing is new. */
+export async function saveMemory(cluster: Cluster, memory: Memory, stored: KubeObject | undefined): Promise<void> {
+  const text = canonicalJson(memory);
+  const data = { memory: Buffer.from(text).toString('base64') };
+  if (!stored) {
+    await cluster.create({
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: ref.name, namespace: ref.namespace },
+      type: 'Opaque',
+      data,
+    });
+    return;
+  }
+  if ((stored['data'] as Record<string, string> | undefined)?.['memory'] === data.memory) return;
+  await cluster.replace({ ...stored, data });
+}
+
+function empty(): Memory {
+  return { tokens: {}, repositories: {} };
+}
+
+/** Memory that cannot be read is as good as lost. */
+function parsed(text: string): Memory {
+  try {
+    const value = JSON.parse(text) as Partial<Memory>;
+    return { tokens: value.tokens ?? {}, repositories: value.repositories ?? {} };
+  } catch {
+    return empty();
+  }
+}

@@ -1,0 +1,132 @@
+/** A Project's status from what a reconcile found: one merge patch, or none when nothing is new. Pure. */
+import { type Fault, type Finding, formatLocation, type Retry } from '../error.ts';
+import { canonicalJson } from '../object.ts';
+import type { Attempt, Condition, Drifted, HistoryEntry, Pending, Project, ProjectStatus, SyncState } from '../project.ts';
+import type { Health } from '../sync/health.ts';
+
+const MOST_HISTORY = 10;
+const MOST_DRIFT = 20;
+const MOST_MESSAGE = 1000;
+/** SPEC 3: 5 s, factor 2, at most 3 min, five times; afterwards the interval decides. */
+const RETRY_LIMIT = 5;
+
+/** What a reconcile ended with. `reason` is a condition's reason: one CamelCase word. */
+export type Outcome = {
+  sync: SyncState;
+  reason: string;
+  message: string;
+  revision?: string;
+  digest?: string;
+  health?: Health;
+  objects?: number;
+  drift?: Drifted[];
+  pending?: Pending[];
+  history?: HistoryEntry;
+  failed?: { retry: Retry };
+};
+
+export function statusOf(project: Project, outcome: Outcome, now: Date): ProjectStatus {
+  const before = project.status;
+  const health = outcome.health ?? before.health ?? 'Unknown';
+  const isReady = outcome.sync === 'Synced' && health === 'Healthy';
+  const status: ProjectStatus = {
+    ...before,
+    observedGeneration: project.generation,
+    sync: outcome.sync,
+    health,
+    message: shortened(outcome.message),
+    attempt: attemptOf(project, outcome, now),
+    drift: { count: outcome.drift?.length ?? 0, objects: (outcome.drift ?? []).slice(0, MOST_DRIFT) },
+    pending: outcome.pending ?? [],
+  };
+  if (outcome.objects !== undefined) status.objects = outcome.objects;
+  if (outcome.sync === 'Synced' || outcome.history) {
+    if (outcome.revision) Object.assign(status, { revision: outcome.revision, shortRevision: outcome.revision.slice(0, 7) });
+    if (outcome.digest) status.digest = outcome.digest;
+  }
+  if (outcome.history) status.history = [outcome.history, ...(before.history ?? [])].slice(0, MOST_HISTORY);
+  const isWorking = outcome.sync === 'Syncing' || (outcome.sync === 'Synced' && health === 'Progressing');
+  status.conditions = conditionsOf(project, now, [
+    ['Ready', isReady, isReady ? 'Healthy' : outcome.sync === 'Synced' ? health : outcome.reason, outcome.message],
+    ['Reconciling', isWorking, isWorking ? outcome.reason : 'Done', isWorking ? outcome.message : ''],
+    ['Stalled', outcome.failed?.retry === 'never', outcome.failed ? outcome.reason : 'No', outcome.failed ? outcome.message : ''],
+  ]);
+  return status;
+}
+
+/** The status with another health only; undefined when that changes nothing. */
+export function withHealth(project: Project, health: Health, now: Date): ProjectStatus | undefined {
+  const { status } = project;
+  if (status.health === health || status.sync === undefined) return undefined;
+  const outcome: Outcome = { sync: status.sync, reason: status.sync, message: status.message ?? '', health };
+  const { conditions } = statusOf(project, outcome, now);
+  const stalled = (status.conditions ?? []).filter((one) => one.type === 'Stalled');
+  return { ...status, health, conditions: [...(conditions ?? []).filter((one) => one.type !== 'Stalled'), ...stalled] };
+}
+
+/** A JSON merge patch (RFC 7386) from one status to the other: what is gone is null. Undefined when nothing changes. */
+export function statusPatch(before: ProjectStatus, after: ProjectStatus): object | undefined {
+  return canonicalJson(before) === canonicalJson(after) ? undefined : { status: mergePatch(before, after) };
+}
+
+function mergePatch(before: object, after: object): object {
+  const patch: Record<string, unknown> = {};
+  const [old, wanted] = [before as Record<string, unknown>, after as Record<string, unknown>];
+  for (const key of new Set([...Object.keys(old), ...Object.keys(wanted)])) {
+    const [from, to] = [old[key], wanted[key]];
+    if (canonicalJson(from ?? null) === canonicalJson(to ?? null)) continue;
+    patch[key] = isMap(from) && isMap(to) ? mergePatch(from, to) : (to ?? null);
+  }
+  return patch;
+}
+
+const isMap = (value: unknown): value is object => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+function attemptOf(project: Project, outcome: Outcome, now: Date): Attempt {
+  const before = project.status.attempt;
+  const revision = outcome.revision ?? before?.revision ?? '';
+  const isSame = before?.revision === revision && before.generation === project.generation;
+  const failed = outcome.failed !== undefined;
+  const count = failed && isSame && before.failed ? before.count + 1 : 1;
+  const attempt: Attempt = { revision, generation: project.generation, count, at: now.toISOString(), failed };
+  if (!failed) return attempt;
+  const wait =
+    outcome.failed?.retry === 'later' && count <= RETRY_LIMIT ? Math.min(5 * 2 ** (count - 1), 180) : project.policy.intervalSeconds;
+  return { ...attempt, notBefore: new Date(now.getTime() + wait * 1000).toISOString() };
+}
+
+function conditionsOf(
+  project: Project,
+  now: Date,
+  wanted: [type: string, isTrue: boolean, reason: string, message: string][],
+): Condition[] {
+  return wanted.map(([type, isTrue, reason, message]) => {
+    const status = isTrue ? 'True' : 'False';
+    const before = project.status.conditions?.find((one) => one.type === type);
+    const lastTransitionTime = before?.status === status ? before.lastTransitionTime : now.toISOString();
+    return { type, status, reason, message: shortened(message), lastTransitionTime, observedGeneration: project.generation };
+  });
+}
+
+/** The first findings in one line each; the rest are counted. */
+export function wordsOf(findings: (Fault | Finding)[], before = ''): string {
+  const [shown, hidden] = [findings.slice(0, 5), findings.length - 5];
+  const lines = shown.map((one) => {
+    const place = one.at?.file
+      ? ` (${formatLocation({ ...(one.at.file ? { file: one.at.file } : {}), ...(one.at.line ? { line: one.at.line } : {}) })})`
+      : '';
+    return `${one.code}: ${one.message}${place}${one.hint ? `; ${one.hint}` : ''}`;
+  });
+  if (hidden > 0) lines.push(`and ${hidden} more`);
+  return [before, ...lines].filter(Boolean).join('\n');
+}
+
+function shortened(message: string): string {
+  return message.length <= MOST_MESSAGE ? message : `${message.slice(0, MOST_MESSAGE - 1)}…`;
+}
+
+/** `47 s`, `3 min 5 s`. */
+export function durationText(milliseconds: number): string {
+  const seconds = Math.max(0, Math.round(milliseconds / 1000));
+  return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+}

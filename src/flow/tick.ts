@@ -1,0 +1,152 @@
+/**
+ * One tick: looks at everything and decides, changes nothing itself. What there is to do becomes Jobs, one per project or pull request.
+ *
+ * An unchanged tick costs one `git ls-remote` and one conditional request per repository, metadata lists, and no write at all.
+ */
+import type { Cluster } from '../cluster.ts';
+import { type Fault, faultOf, isPlumblineError } from '../error.ts';
+import type { GitRemote } from '../git.ts';
+import type { GitHub, Repository } from '../github.ts';
+import { type Project, projectKind, projectOf } from '../project.ts';
+import { type Look, lookAt } from '../sync/look.ts';
+import { loadInventory, storeInventory } from '../sync/store.ts';
+import { dueReason } from './due.ts';
+import { ensureJob } from './ensure-job.ts';
+import { knownRepository } from './known-repository.ts';
+import type { Clock } from './lease.ts';
+import { loadMemory, type Memory, saveMemory } from './memory.ts';
+import { waitingPulls } from './pulls.ts';
+import { projectAccount, trackedRevision } from './source.ts';
+import { statusPatch, withHealth } from './status.ts';
+
+export type TickDoors = {
+  cluster: Cluster;
+  /** Undefined: no App is configured, and only projects with a plain `url` can be looked at. */
+  github: GitHub | undefined;
+  refs(remote: GitRemote): Promise<Map<string, string>>;
+  clock: Clock;
+  log(line: Record<string, unknown>): void;
+};
+
+/** `faults`: what could not be looked at; the next tick tries again. */
+export type TickResult = { projects: number; jobs: string[]; faults: (Fault & { about: string })[] };
+
+type Remote = { refs: Map<string, string>; repository: Repository | undefined };
+
+/** Ends itself before the next one begins. */
+const BUDGET_MS = 50_000;
+
+export async function tick(doors: TickDoors): Promise<TickResult> {
+  const end = doors.clock.monotonic() + BUDGET_MS;
+  const projects = (await doors.cluster.list(projectKind)).map(projectOf).filter((one) => !one.isDeleted);
+  const { memory, stored } = await loadMemory(doors.cluster);
+  const result: TickResult = { projects: projects.length, jobs: [], faults: [] };
+  for (const [source, tracking] of bySource(projects)) {
+    if (doors.clock.monotonic() > end) {
+      result.faults.push({ about: source, code: 'TICK_TOO_LONG', message: 'there was no time left to look at it in this tick' });
+      continue;
+    }
+    const remote = await noting(source, result, () => remoteFor(source, memory, doors));
+    // Without Git the cluster is looked at all the same, against what was applied last.
+    for (const project of tracking)
+      await noting(`${project.namespace}/${project.name}`, result, () => lookAtProject(project, remote, result, doors));
+    const repository = remote?.repository;
+    if (repository) await noting(source, result, () => lookAtPulls(repository, memory, result, doors));
+  }
+  await saveMemory(doors.cluster, memory, stored);
+  return result;
+}
+
+/** One fault ends one look, never the tick. */
+async function noting<T>(about: string, result: TickResult, look: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await look();
+  } catch (error) {
+    const { retry: _, ...fault } = faultOf(error);
+    result.faults.push({ ...fault, about });
+    return undefined;
+  }
+}
+
+/** By repository (as GitHub compares names, without case) or url. */
+function bySource(projects: Project[]): Map<string, Project[]> {
+  const groups = new Map<string, Project[]>();
+  for (const project of projects) {
+    const source = project.source.url ?? project.source.repository?.toLowerCase() ?? '';
+    groups.set(source, [...(groups.get(source) ?? []), project]);
+  }
+  return groups;
+}
+
+async function remoteFor(source: string, memory: Memory, doors: TickDoors): Promise<Remote> {
+  if (/^https?:/.test(source)) return { refs: await doors.refs({ url: source }), repository: undefined };
+  const repository = await knownRepository(source, memory, doors.github, doors.clock.now());
+  return { refs: await doors.refs({ url: repository.cloneUrl, token: await repository.token() }), repository };
+}
+
+async function lookAtProject(project: Project, remote: Remote | undefined, result: TickResult, doors: TickDoors): Promise<void> {
+  if (project.suspend) return;
+  const now = doors.clock.now();
+  const revision = remote ? revisionOrUndefined(project, remote.refs) : project.status.attempt?.revision;
+  // A Job says in the project's status what is wrong; a look that cannot be made is its business too.
+  const reason = dueReason(project, revision, now) ?? (await lookAtCluster(project, result, doors));
+  if (reason === undefined) return;
+  const { job, created } = await ensureJob(doors.cluster, { kind: 'project', namespace: project.namespace, name: project.name });
+  if (created) result.jobs.push(job);
+  doors.log({ project: `${project.namespace}/${project.name}`, due: reason, job, created });
+}
+
+function revisionOrUndefined(project: Project, refs: Map<string, string>): string | undefined {
+  try {
+    return trackedRevision(project, refs);
+  } catch (error) {
+    if (isPlumblineError(error) && error.code === 'REVISION_NOT_FOUND') return undefined;
+    throw error;
+  }
+}
+
+/** Why the cluster's side asks for a sync; what merely moved on is recorded here. */
+async function lookAtCluster(project: Project, result: TickResult, doors: TickDoors): Promise<string | undefined> {
+  const inventory = await loadInventory(doors.cluster, project);
+  const account = await projectAccount(project, doors.cluster);
+  const look = await lookAt(project, inventory, account);
+  if (look.suspects.length > 0) return `drift: ${look.suspects.slice(0, 3).join(', ')}`;
+  await noting(`${project.namespace}/${project.name}`, result, () => recordLook(project, look, inventory, doors));
+  return undefined;
+}
+
+async function recordLook(
+  project: Project,
+  look: Look,
+  inventory: Awaited<ReturnType<typeof loadInventory>>,
+  doors: TickDoors,
+): Promise<void> {
+  if (look.updates.length > 0) {
+    const entries = new Map(inventory.entries);
+    for (const entry of look.updates) entries.set(entry.id, entry);
+    try {
+      await storeInventory(doors.cluster, project, inventory, entries);
+    } catch (error) {
+      // A sync is at work and knows better.
+      if (isPlumblineError(error) && error.code === 'API_CONFLICT') return;
+      throw error;
+    }
+  }
+  const status = withHealth(project, look.health, doors.clock.now());
+  const patch = status && statusPatch(project.status, status);
+  if (patch) await doors.cluster.patch({ ...projectKind, namespace: project.namespace, name: project.name }, patch, 'status');
+}
+
+async function lookAtPulls(repository: Repository, memory: Memory, result: TickResult, doors: TickDoors): Promise<void> {
+  const known = memory.repositories[repository.fullName.toLowerCase()];
+  if (!known) return;
+  const { waiting, pulls } = await waitingPulls(repository, known.pulls);
+  for (const number of waiting) {
+    const request = { kind: 'pull', installation: repository.installationId, repository: repository.id, number } as const;
+    const { job, created } = await ensureJob(doors.cluster, request);
+    if (created) result.jobs.push(job);
+    doors.log({ repository: repository.fullName, pull: number, job, created });
+  }
+  // Remembered only after the Jobs exist: a tick that is killed here looks again.
+  known.pulls = pulls;
+}
