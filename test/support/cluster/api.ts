@@ -11,7 +11,11 @@ export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 export type Answer<T> = { status: number; body: T };
 export type WatchEvent<T> = { type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK' | 'ERROR'; object: T };
 /** `patch`: content type suffix of a PATCH; `timeout` in milliseconds, 30,000 when left out. */
-export type RequestOptions = { body?: unknown; patch?: 'apply-patch+yaml' | 'merge-patch+json' | 'json-patch+json'; timeout?: number };
+export type RequestOptions = {
+  body?: unknown;
+  patch?: 'apply-patch+yaml' | 'merge-patch+json' | 'json-patch+json' | 'strategic-merge-patch+json';
+  timeout?: number;
+};
 
 export type Api = {
   /** Any status is an answer; throws only when there is none. */

@@ -40,15 +40,21 @@ export function pidOf(identity) {
 }
 
 /**
- * Sends the signal to exactly that process; false when it is gone.
+ * Sends the signal to exactly that process, or to its process group when it leads one; false when it is gone.
  * @param {string} identity
  * @param {NodeJS.Signals} signal
+ * @param {'process' | 'group'} reach
  */
-export function signalTo(identity, signal) {
+export function signalTo(identity, signal, reach = 'process') {
   if (!isAlive(identity)) return false;
+  if (reach === 'group' && kill(-pidOf(identity), signal)) return true;
+  return kill(pidOf(identity), signal);
+}
+
+/** @param {number} pid @param {NodeJS.Signals} signal */
+function kill(pid, signal) {
   try {
-    process.kill(pidOf(identity), signal);
-    return true;
+    return process.kill(pid, signal);
   } catch {
     return false;
   }

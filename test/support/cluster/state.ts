@@ -25,7 +25,9 @@ export type PlaneRecord = {
 
 /** Every plane of this user on this machine lives below this folder. */
 export function planesFolder(): string {
-  const folder = join(tmpdir(), `plumbline-cluster-${userInfo().uid}`);
+  // Pods put Unix sockets below it, whose paths may have 107 bytes: some systems' own temporary folder is too deep for that.
+  const base = tmpdir().length > 32 ? '/tmp' : tmpdir();
+  const folder = join(base, `plumbline-cluster-${userInfo().uid}`);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const stat = lstatSync(folder);
   // The name can be guessed, so in a shared temporary folder somebody else may have made it first.
@@ -65,7 +67,7 @@ export function noteProcess(folder: string, identity: string): () => void {
 export function removePlane(folder: string): void {
   const record = readRecord<PlaneRecord>(folder, 'plane');
   const processes = [...Object.values(record?.components ?? {}), ...namesIn(processesFolder(folder))];
-  for (const identity of processes) signalTo(identity, 'SIGKILL');
+  for (const identity of processes) signalTo(identity, 'SIGKILL', 'group');
   // The killed may still be writing their last file.
   rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
 }
