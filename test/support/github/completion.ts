@@ -1,0 +1,80 @@
+/**
+ * Fills what GitHub always sends and this GitHub does not model (hundreds of links, counters and flags) from the contract, so that
+ * an answer has GitHub's full shape. What is modelled is never touched; the rest is neutral: null where allowed, false, 0, empty,
+ * a link under the object's own `url`.
+ */
+import { contract, type Schema } from './contract.ts';
+
+type Value = Record<string, unknown>;
+
+function follow(schema: Schema): Schema {
+  let here = schema;
+  while (typeof here['$ref'] === 'string') {
+    const [, home, name] = here['$ref'].split('/');
+    here = (home === 'schemas' ? contract.schemas : contract.webhookSchemas)[name ?? ''] ?? {};
+  }
+  return here;
+}
+
+const alternatives = (schema: Schema): Schema[] => ((schema['anyOf'] ?? schema['oneOf'] ?? []) as Schema[]).map(follow);
+
+/** Of several shapes, the first that holds properties. */
+function shapeOf(schema: Schema, wanted: 'object' | 'array'): Schema {
+  const here = follow(schema);
+  if (here['properties'] || here['items']) return here;
+  return alternatives(here).find((one) => typeOf(one).includes(wanted)) ?? here;
+}
+
+function typeOf(schema: Schema): string[] {
+  const type = schema['type'];
+  if (Array.isArray(type)) return type as string[];
+  if (typeof type === 'string') return [type];
+  return schema['properties'] ? ['object'] : [];
+}
+
+/** `value` with all that `schema` requires. Nested objects and lists are completed too. */
+export function complete(schema: Schema, value: unknown): unknown {
+  if (Array.isArray(value)) {
+    const items = shapeOf(schema, 'array')['items'] as Schema | undefined;
+    return items ? value.map((one) => complete(items, one)) : value;
+  }
+  if (typeof value !== 'object' || value === null) return value;
+  const given = value as Value;
+  const made: Value = { ...given };
+  const shapes = [shapeOf(schema, 'object'), ...((follow(schema)['allOf'] as Schema[] | undefined) ?? []).map(follow)];
+  for (const shape of shapes) {
+    const properties = (shape['properties'] ?? {}) as Record<string, Schema>;
+    for (const [name, inner] of Object.entries(properties)) if (name in given) made[name] = complete(inner, given[name]);
+    for (const name of (shape['required'] ?? []) as string[])
+      if (made[name] === undefined) made[name] = neutral(properties[name] ?? {}, name, given);
+  }
+  return made;
+}
+
+const DEFAULTS: Record<string, (name: string, owner: Value) => unknown> = {
+  null: () => null,
+  string: (name, owner) => textOf(name, owner),
+  boolean: () => false,
+  integer: () => 0,
+  number: () => 0,
+  array: () => [],
+  object: () => ({}),
+};
+
+function neutral(schema: Schema, name: string, owner: Value): unknown {
+  const here = follow(schema);
+  const types = [here, ...alternatives(here)].flatMap(typeOf);
+  if (types.includes('null')) return null;
+  if (Array.isArray(here['enum'])) return here['default'] ?? here['enum'][0];
+  const type = types[0] ?? 'object';
+  if (type === 'object') return complete(here, {});
+  if (here['format'] === 'date-time') return owner['created_at'] ?? '2020-01-01T00:00:00Z';
+  return DEFAULTS[type]?.(name, owner);
+}
+
+function textOf(name: string, owner: Value): string {
+  if (name === 'node_id') return Buffer.from(`${owner['id'] ?? owner['sha'] ?? ''}`).toString('base64');
+  if (name === 'url') return 'http://127.0.0.1/';
+  if (name.endsWith('_url')) return `${owner['url'] ?? 'http://127.0.0.1'}/${name.slice(0, -'_url'.length)}`;
+  return '';
+}
