@@ -144,7 +144,8 @@ function failsOf(document: Document.Parsed, json: boolean): Fail[] {
   return fails;
 }
 
-/** The reader's sentences in our style: lower case, no full stop. */
+/** The reader's sentences in our style: lower case, no full stop, and without the text it quotes, which may be a secret. */
 function sentence(message: string): string {
-  return (message.charAt(0).toLowerCase() + message.slice(1)).replace(/\.$/, '');
+  const bare = message.replace(/(stream|document|token|characters|found|sequence):? \S.*$/s, '$1');
+  return (bare.charAt(0).toLowerCase() + bare.slice(1)).replace(/\.$/, '');
 }

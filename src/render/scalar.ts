@@ -3,7 +3,7 @@
  * 1000, dates and `12:30` stay text). `test/fixtures/render/yaml-verdicts.json` holds that decoder's own answers.
  */
 
-/** A value, or why it would not arrive as it is written. */
+/** A value, or why it would not arrive as it is written; a problem never quotes the value, which may be a secret. */
 export type ScalarReading = { value: string | number | boolean | null } | { problem: string };
 
 const words = new Map<string, boolean | null>([
@@ -44,7 +44,7 @@ export function readTagged(tag: string, source: string): ScalarReading {
     (tag === 'tag:yaml.org,2002:float' && typeof value === 'number') ||
     (tag === 'tag:yaml.org,2002:bool' && typeof value === 'boolean') ||
     (tag === 'tag:yaml.org,2002:null' && value === null);
-  return fits ? { value } : { problem: `the tag ${tag.replace('tag:yaml.org,2002:', '!!')} does not fit ${JSON.stringify(source)}` };
+  return fits ? { value } : { problem: `the tag ${tag.replace('tag:yaml.org,2002:', '!!')} does not fit the value` };
 }
 
 /** Written as a whole number: `3.0` and `1e3` have the value of one and are none. */
@@ -68,5 +68,5 @@ function readInteger(source: string, digits: string): ScalarReading {
 }
 
 function inexact(source: string): string {
-  return `the number ${source.slice(0, 60)} is too long to arrive unchanged; quote it when it is meant as text`;
+  return `a number of ${source.length} digits is too long to arrive unchanged; quote it when it is meant as text`;
 }

@@ -78,6 +78,25 @@ describe('a folder of manifests', () => {
   });
 });
 
+describe('a file that cannot be read', () => {
+  test.each([
+    'data: {a: canary-value\n  b: canary-value\n',
+    'data:\n  a: 98765432109876543210\n',
+    'stringData:\n  a: !!int canary-value\n',
+    'data:\n  a: |canary-value\n    x\n',
+    'data:\n  a: "x" canary-value\n',
+    'data:\n  a: ]canary-value\n  canary-value\n',
+    'data:\n  a: "\\qcanary-value"\n',
+    'data:\n  a: @canary-value\n',
+    'data: canary-value: canary-value\n',
+    'data:\n  a: [canary-value: canary-value, {canary-value]\n',
+  ])('is never quoted, since it may hold a secret: %j', (rest) => {
+    const { findings } = renderAll([{ path: 's.yaml', text: `apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n${rest}` }]);
+    expect(findings).not.toEqual([]);
+    expect(JSON.stringify(findings)).not.toMatch(/canary|9876543210/);
+  });
+});
+
 describe('a hostile file', () => {
   const letters = 'abcdefghij';
   const bomb = [...letters].map((letter, index) => `${letter}: &${letter} [${index === 0 ? 'x' : Array(9).fill(`*${letters[index - 1]}`).join(', ')}]`);
