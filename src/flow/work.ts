@@ -1,0 +1,107 @@
+/** What a work Job does: finds what its request names, and walks that journey. */
+import type { Cluster } from '../cluster.ts';
+import { PlumblineError } from '../error.ts';
+import type { GitRemote } from '../git.ts';
+import type { GitHub, Repository } from '../github.ts';
+import { type Project, projectKind, projectOf } from '../project.ts';
+import { keyOfWork, productNamespace, type WorkRequest } from '../work.ts';
+import { checkPullRequest } from './check.ts';
+import { knownRepository } from './known-repository.ts';
+import { acquireLease } from './lease.ts';
+import { loadMemory, saveMemory } from './memory.ts';
+import { type ReconcileDoors, reconcile } from './reconcile.ts';
+
+/** `plumbline-config`, with its defaults. */
+export type Settings = { cluster: string; githubApiUrl: string };
+export type WorkDoors = Omit<ReconcileDoors, 'remoteOf'> & {
+  cluster: Cluster;
+  github: GitHub | undefined;
+  settings: Settings;
+  log(line: Record<string, unknown>): void;
+};
+
+const LEASE_WAIT_MS = 60_000;
+
+export async function readSettings(cluster: Cluster): Promise<Settings> {
+  const config = await cluster.read({ apiVersion: 'v1', kind: 'ConfigMap', namespace: productNamespace, name: 'plumbline-config' });
+  const data = (config?.['data'] as Record<string, string> | undefined) ?? {};
+  return { cluster: data['cluster'] ?? '', githubApiUrl: data['github.apiUrl'] || 'https://api.github.com' };
+}
+
+export async function doWork(request: WorkRequest, doors: WorkDoors): Promise<void> {
+  switch (request.kind) {
+    case 'project':
+      return syncProject({ namespace: request.namespace, name: request.name }, 'tick', doors);
+    case 'ref':
+      return syncRef(request, doors);
+    case 'pull':
+      return checkPull(request, doors);
+    case 'issue':
+    case 'button':
+      // Nothing that a comment or a button could ask for exists yet; what the App made a Job for is noted and done.
+      return doors.log({ request: keyOfWork(request), outcome: 'nothing to do' });
+  }
+}
+
+async function syncProject(ref: { namespace: string; name: string }, trigger: string, doors: WorkDoors): Promise<void> {
+  const outcome = await reconcile(ref, trigger, { ...doors, remoteOf: (project) => remoteOf(project, doors) });
+  doors.log({ project: `${ref.namespace}/${ref.name}`, sync: outcome?.sync, reason: outcome?.reason, message: outcome?.message });
+}
+
+async function remoteOf(project: Project, doors: WorkDoors): Promise<GitRemote> {
+  const { url, repository: name = '' } = project.source;
+  if (url) return { url };
+  const { memory, stored } = await loadMemory(doors.cluster);
+  const repository = await knownRepository(name, memory, doors.github, doors.clock.now());
+  // Two Jobs may learn of a repository at once; what one of them remembers is enough.
+  await saveMemory(doors.cluster, memory, stored).catch((error: unknown) => doors.log({ memory: 'not saved', fault: String(error) }));
+  return { url: repository.cloneUrl, token: await repository.token() };
+}
+
+async function syncRef(request: WorkRequest & { kind: 'ref' }, doors: WorkDoors): Promise<void> {
+  const repository = await repositoryOf(request, doors);
+  const tracking = (await projectsOf(repository, doors)).filter((project) => refOf(project, repository) === request.ref);
+  for (const { namespace, name } of tracking) {
+    // One project's trouble is its own.
+    await syncProject({ namespace, name }, `push to ${request.ref}`, doors).catch((error: unknown) =>
+      doors.log({ project: `${namespace}/${name}`, fault: String(error) }),
+    );
+  }
+  doors.log({ repository: repository.fullName, ref: request.ref, projects: tracking.length });
+}
+
+async function checkPull(request: WorkRequest & { kind: 'pull' }, doors: WorkDoors): Promise<void> {
+  const repository = await repositoryOf(request, doors);
+  const lease = await acquireLease(doors.cluster, keyOfWork(request), doors.holder, doors.clock, LEASE_WAIT_MS);
+  try {
+    const projects = (await projectsOf(repository, doors)).map((project) => ({
+      namespace: project.namespace,
+      name: project.name,
+      revision: project.source.revision ?? repository.defaultBranch,
+      path: project.source.path,
+      manifestType: project.source.manifestType,
+      recurse: project.source.recurse,
+    }));
+    await checkPullRequest({ ...doors, repository, number: request.number, projects });
+  } finally {
+    await lease.release();
+  }
+}
+
+function repositoryOf(request: { installation: number; repository: number }, doors: WorkDoors): Promise<Repository> {
+  if (doors.github) return doors.github.repositoryById(request.installation, request.repository);
+  throw new PlumblineError('GITHUB_NOT_CONFIGURED', 'a Job about a GitHub repository, and no App is configured');
+}
+
+async function projectsOf(repository: Repository, doors: WorkDoors): Promise<Project[]> {
+  const name = repository.fullName.toLowerCase();
+  const all = (await doors.cluster.list(projectKind)).map(projectOf);
+  return all.filter((project) => !project.isDeleted && project.source.repository?.toLowerCase() === name);
+}
+
+/** The full ref that a project tracks: a branch unless a tag was pushed under that name. */
+function refOf(project: Project, repository: Repository): string {
+  const { revision } = project.source;
+  if (revision === undefined) return `refs/heads/${repository.defaultBranch}`;
+  return revision.startsWith('refs/') ? revision : `refs/heads/${revision}`;
+}
