@@ -8,6 +8,7 @@
  * package's index, which loads ten such files.
  */
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -163,8 +164,10 @@ function cut(folder: string): void {
   }
   rest.keep('#/components/schemas/basic-error');
   const webhooks = Object.fromEntries(WEBHOOKS.map((name) => [name, cutWebhook(hooks, name)]));
-  const from = { ...PACKAGES, licence: 'MIT', by: 'scripts/github-contract.ts' };
-  const contract = { from, operations, webhooks, schemas: rest.schemas, webhookSchemas: hooks.schemas };
+  const cutOut = { operations, webhooks, schemas: rest.schemas, webhookSchemas: hooks.schemas };
+  const sha256 = createHash('sha256').update(JSON.stringify(cutOut)).digest('hex');
+  const from = { ...PACKAGES, licence: 'MIT', by: 'scripts/github-contract.ts', sha256 };
+  const contract = { from, ...cutOut };
   writeFileSync(CONTRACT, `${JSON.stringify(contract)}\n`);
   writeFileSync(EXAMPLES, `${JSON.stringify({ from, examples })}\n`);
   console.log(`${Object.keys(operations).length} operations, ${WEBHOOKS.length} webhooks, ${examples.length} examples of GitHub's`);

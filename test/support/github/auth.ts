@@ -41,7 +41,7 @@ export function authenticate(state: State, header: string | undefined): Actor {
   const [scheme = '', rest = ''] = header.split(' ');
   const value = scheme.toLowerCase() === 'basic' ? Buffer.from(rest, 'base64').toString('utf8').split(':').slice(1).join(':') : rest;
   const token = state.tokens.get(value);
-  if (!token && value.split('.').length === 3) return { kind: 'app', app: appOfJwt(state, value) };
+  if (!token && !value.startsWith('gh') && value.split('.').length === 3) return { kind: 'app', app: appOfJwt(state, value) };
   if (!token || token.expiresAt <= state.now()) throw new Refusal(401, 'Bad credentials');
   if (!token.installation) return { kind: 'person', account: token.account, token };
   if (token.installation.suspended) throw new Refusal(403, 'This installation has been suspended');
@@ -92,7 +92,7 @@ export function issueToken(state: State, installation: Installation, wish: Token
     if (!grants(installation.permissions, name, level))
       throw new Refusal(422, 'The permissions requested are not granted to this installation.');
   const token: Token = {
-    value: `ghs_${installation.app.id}_${randomBytes(27).toString('base64url')}`,
+    value: newTokenValue(installation.app.id),
     account: installation.app.bot,
     installation,
     permissions: { ...permissions, metadata: 'read' },
@@ -101,6 +101,12 @@ export function issueToken(state: State, installation: Installation, wish: Token
   };
   state.tokens.set(token.value, token);
   return token;
+}
+
+/** GitHub's stateless format of 2026: `ghs_APPID_` and something like a JWT; longer than the forty characters of old. */
+function newTokenValue(appId: number): string {
+  const part = (size: number) => randomBytes(size).toString('base64url');
+  return `ghs_${appId}_${part(30)}.${part(180)}.${part(64)}`;
 }
 
 function scopeOf(state: State, installation: Installation, wish: TokenWish): Token['repositories'] {

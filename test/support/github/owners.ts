@@ -2,7 +2,7 @@
 import { generateKeyPair } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { promisify } from 'node:util';
-import { Refusal } from './auth.ts';
+import { issueToken, Refusal } from './auth.ts';
 import { pullOf } from './changes.ts';
 import { commitOf, commitTree, git, mergedTree, NO_COMMIT, setRef } from './git.ts';
 import type { People } from './people.ts';
@@ -82,6 +82,30 @@ export class Owners {
       sender: app.owner,
       fields: { zen: 'Keep it logically awesome.', hook_id: appId, hook: { ...hook, ...times } },
     });
+  }
+
+  /** No more deliveries; redelivering old ones does nothing either. */
+  removeWebhook(appId: number): void {
+    this.app(appId).webhook = undefined;
+  }
+
+  /** A workflow's `GITHUB_TOKEN`: GitHub's own App, one repository, the job's permissions. */
+  async workflowToken(fullName: string, permissions: Permissions): Promise<string> {
+    const { state } = this.#world;
+    const { owner, id } = this.#people.repository(fullName);
+    const known = [...state.apps.values()].find((one) => one.slug === 'github-actions');
+    const rights: Permissions = {
+      contents: 'write',
+      pull_requests: 'write',
+      issues: 'write',
+      checks: 'write',
+      deployments: 'write',
+      statuses: 'write',
+    };
+    const appId = known?.id ?? (await this.registerApp({ name: 'GitHub Actions', owner: 'github', permissions: rights })).appId;
+    const there = [...state.installations.values()].find((one) => one.app.id === appId && one.account === owner);
+    const { installationId } = there ? { installationId: there.id } : this.installApp(appId, owner.login);
+    return issueToken(state, this.installation(installationId), { repository_ids: [id], permissions }).value;
   }
 
   /** @param repositories full names of one owner, or that owner's login for all of them */

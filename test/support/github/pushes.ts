@@ -1,4 +1,6 @@
 /** What a push sets off: the event, check suites, pull requests that follow their head, pull requests that it merged or ended. */
+
+import * as commitShapes from './commit-shapes.ts';
 import { bring, commitOf, commitTree, isAncestor, logOf, mergedTree, NO_COMMIT, setRef } from './git.ts';
 import * as shapes from './shapes.ts';
 import { type Account, fullNameOf, type Issue, type Pull, type Repository, type State } from './state.ts';
@@ -81,7 +83,7 @@ function requestSuites(world: World, repository: Repository, change: RefChange, 
       updatedAt: now,
     };
     repository.suites.push(suite);
-    const fields = { check_suite: shapes.checkSuite(state, repository, suite) };
+    const fields = { check_suite: commitShapes.checkSuite(state, repository, suite) };
     webhooks.send({ event: 'check_suite', action: 'requested', repository, sender: pusher, fields }, app);
   }
 }

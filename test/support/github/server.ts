@@ -1,5 +1,5 @@
 /** The HTTP side: every request runs the same way, from fault to permission to contract to route to answer. */
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as wait } from 'node:timers/promises';
 import { type Actor, authenticate, permit, Refusal, sees } from './auth.ts';
@@ -9,8 +9,9 @@ import type { Faults, RequestFault } from './faults.ts';
 import { answerGit, isGitPath } from './git-http.ts';
 import type { World } from './pushes.ts';
 import { RateLimits } from './rate-limits.ts';
+import { faultReply, page, plain, type Reply, refusalReply, send } from './replies.ts';
 import { APPS } from './routes/apps.ts';
-import type { Answer, List, Route, Routes } from './routes/call.ts';
+import type { Route, Routes } from './routes/call.ts';
 import { CHECKS } from './routes/checks.ts';
 import { DEPLOYMENTS } from './routes/deployments.ts';
 import { ISSUES } from './routes/issues.ts';
@@ -38,8 +39,6 @@ export type RequestEntry = {
 export type Violation = { operation: string; faults: string[] };
 
 const ROUTES: Routes = { ...APPS, ...REPOSITORIES, ...PULLS, ...ISSUES, ...CHECKS, ...DEPLOYMENTS };
-
-type Reply = { status: number; body?: unknown; headers: Record<string, string> };
 
 export class Server {
   readonly requests: RequestEntry[] = [];
@@ -134,14 +133,14 @@ export class Server {
       }
       if (found.key !== 'GET /rate_limit') limitHeaders = this.#limits.count(actor, found.method);
       const repository = this.#repository(found, actor, url);
-      permit(actor, found, repository);
+      mustBePlain(request);
+      permit(actor, rightsAt(found, repository), repository);
+      if (repository?.archived && found.method !== 'GET') throw new Refusal(403, 'Repository was archived so is read-only.');
       const reply = await this.#route(found, actor, repository, url, text, fault);
       return this.#conditional(request, actor, { ...reply, headers: { ...limitHeaders, ...reply.headers } });
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
-      const body =
-        error.status === 301 ? { message: error.message, url: error.headers['location'], documentation_url: DOCS } : refusalBody(error);
-      return { status: error.status, body, headers: { ...limitHeaders, ...error.headers } };
+      return refusalReply(error, limitHeaders);
     }
   }
 
@@ -214,22 +213,20 @@ export class Server {
   }
 }
 
-const DOCS = 'https://docs.github.com/rest';
+/** GitHub wants a user agent. Media types other than JSON exist there and not here: better refused than answered wrongly. */
+function mustBePlain({ headers }: IncomingMessage): void {
+  if (!headers['user-agent'])
+    throw new Refusal(403, 'Request forbidden by administrative rules. Please make sure your request has a User-Agent header.');
+  const other = /application\/vnd\.github\.(?!v3\+json|[\w-]+-preview\+json)[^,;]+/.exec(headers.accept ?? '');
+  if (other) throw new Refusal(415, `Unsupported 'Accept' header: '${other[0]}'. This GitHub answers JSON only.`);
+}
 
-const refusalBody = (error: Refusal) => ({
-  message: error.message,
-  ...(error.errors ? { errors: error.errors } : {}),
-  documentation_url: DOCS,
-  status: String(error.status),
-});
-
-function faultReply(fault: RequestFault): Reply {
-  const headers: Record<string, string> = fault.retryAfter === undefined ? {} : { 'retry-after': String(fault.retryAfter) };
-  return {
-    status: fault.status ?? 502,
-    body: { message: fault.message ?? 'Server Error', documentation_url: DOCS, status: String(fault.status ?? 502) },
-    headers,
-  };
+/** The right to write pull requests reaches issues' operations only where the issue is one. */
+function rightsAt(found: Match, repository: Repository | undefined): Match {
+  const comment = repository?.comments.get(Number(found.values['comment_id']));
+  const issue = repository?.issues.get(comment?.issue ?? Number(found.values['issue_number']));
+  if (!issue || issue.pull) return found;
+  return { ...found, rights: found.rights.filter((right) => !right.startsWith('pull_requests:')) };
 }
 
 function actorName(actor: Actor): string {
@@ -251,43 +248,4 @@ function parsedBody(text: string): unknown {
   } catch {
     throw new Refusal(400, 'Problems parsing JSON');
   }
-}
-
-const plain = (answer: Exclude<Answer, List>): Reply => ({ status: answer.status, body: answer.body, headers: answer.headers ?? {} });
-
-/** One page, with the Link header that leads to its neighbours. */
-async function page(list: List, query: Record<string, unknown>, url: URL, api: string, empty: boolean): Promise<Reply> {
-  const items = empty ? [] : list.items;
-  const size = Math.max(1, Math.min(Number(query['per_page'] ?? 30), 100));
-  const number = Math.max(1, Number(query['page'] ?? 1));
-  const last = Math.max(1, Math.ceil(items.length / size));
-  const shown = await Promise.all(items.slice((number - 1) * size, number * size).map((item) => list.show(item as never)));
-  const link = (to: number, rel: string) => {
-    const target = new URL(`${api}${url.pathname.replace(/^\/api\/v3/, '')}${url.search}`);
-    target.searchParams.set('page', String(to));
-    return `<${target.href}>; rel="${rel}"`;
-  };
-  const back = number > 1 ? [link(number - 1, 'prev')] : [];
-  const onwards = number < last ? [link(number + 1, 'next'), link(last, 'last')] : [];
-  const links = [...back, ...onwards, ...(number > 1 ? [link(1, 'first')] : [])];
-  return { status: 200, body: list.wrap ? list.wrap(shown, items.length) : shown, headers: links.length ? { link: links.join(', ') } : {} };
-}
-
-function send(response: ServerResponse, reply: Reply, fault: RequestFault | undefined): void {
-  if (fault?.cut === 'reset') {
-    response.socket?.destroy();
-    return;
-  }
-  const text = reply.body === undefined || reply.status === 304 || reply.status === 204 ? '' : JSON.stringify(reply.body);
-  const type: Record<string, string> = text
-    ? { 'content-type': 'application/json; charset=utf-8', 'content-length': String(Buffer.byteLength(text)) }
-    : {};
-  response.writeHead(reply.status, {
-    'x-github-request-id': randomUUID(),
-    'x-github-media-type': 'github.v3; format=json',
-    ...type,
-    ...reply.headers,
-  });
-  if (fault?.cut === 'half') response.write(text.slice(0, text.length / 2), () => response.socket?.destroy());
-  else response.end(text);
 }

@@ -3,6 +3,7 @@
  * decided by event, permission and installation; what it says is checked against the contract before it leaves.
  */
 import { createHmac, randomUUID } from 'node:crypto';
+import { request } from 'node:http';
 import { setTimeout as wait } from 'node:timers/promises';
 import { complete } from './completion.ts';
 import { contract, webhookFaults } from './contract.ts';
@@ -138,8 +139,16 @@ export class Webhooks {
     const deliveredAt = this.#state.now();
     const outcome = await post(webhook.url, headers, body, AbortSignal.any([this.#ending.signal, AbortSignal.timeout(this.#timeoutMs)]));
     const duration = Math.round(performance.now() - began) / 1000;
-    const request = { headers, payload };
-    this.log.push({ id: this.#state.nextId(), app, ...about, deliveredAt, duration, url: webhook.url, request, ...outcome });
+    this.log.push({
+      id: this.#state.nextId(),
+      app,
+      ...about,
+      deliveredAt,
+      duration,
+      url: webhook.url,
+      request: { headers, payload },
+      ...outcome,
+    });
   }
 }
 
@@ -148,17 +157,30 @@ type Letter = Pick<Delivery, 'app' | 'installation' | 'repository' | 'event' | '
 };
 type Outcome = Pick<Delivery, 'status' | 'statusCode' | 'response'>;
 
-async function post(url: string, headers: Record<string, string>, body: string, signal: AbortSignal): Promise<Outcome> {
-  try {
-    const answer = await fetch(url, { method: 'POST', headers, body, signal, redirect: 'manual' });
-    const response = { headers: Object.fromEntries(answer.headers), payload: await answer.text() };
-    return { status: answer.ok ? 'OK' : `Invalid HTTP Response: ${answer.status}`, statusCode: answer.status, response };
-  } catch (error) {
-    const late = typeof error === 'object' && error !== null && 'name' in error && error.name === 'TimeoutError';
-    return {
-      status: late ? 'timed out' : 'failed to connect to host',
-      statusCode: late ? 504 : 502,
-      response: { headers: {}, payload: '' },
+/** A connection of its own for each, as from GitHub: a pooled one to a receiver that was restarted would lose the delivery. */
+function post(url: string, headers: Record<string, string>, body: string, signal: AbortSignal): Promise<Outcome> {
+  return new Promise((resolve) => {
+    const failed = () => {
+      const late = signal.aborted;
+      resolve({
+        status: late ? 'timed out' : 'failed to connect to host',
+        statusCode: late ? 504 : 502,
+        response: { headers: {}, payload: '' },
+      });
     };
-  }
+    const length = String(Buffer.byteLength(body));
+    const letter = request(url, { method: 'POST', headers: { ...headers, 'content-length': length }, agent: false, signal }, (answer) => {
+      const chunks: Buffer[] = [];
+      answer.on('data', (chunk: Buffer) => chunks.push(chunk));
+      answer.on('error', failed);
+      answer.on('end', () => {
+        const statusCode = answer.statusCode ?? 0;
+        const status = statusCode >= 200 && statusCode < 300 ? 'OK' : `Invalid HTTP Response: ${statusCode}`;
+        const got = Object.fromEntries(Object.entries(answer.headers).map(([name, value]) => [name, String(value)]));
+        resolve({ status, statusCode, response: { headers: got, payload: Buffer.concat(chunks).toString('utf8') } });
+      });
+    });
+    letter.on('error', failed);
+    letter.end(body);
+  });
 }

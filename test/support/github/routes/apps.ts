@@ -16,8 +16,12 @@ function installationIn(call: Call): Installation {
   return found;
 }
 
+/** How long GitHub keeps its log. */
+const THREE_DAYS = 3 * 24 * 3_600_000;
+
 function ownDeliveries(call: Call): Delivery[] {
-  return call.world.webhooks.log.filter((one) => one.app === appOf(call)).sort((a, b) => b.id - a.id);
+  const { state, webhooks } = call.world;
+  return webhooks.log.filter((one) => one.app === appOf(call) && one.deliveredAt > state.now() - THREE_DAYS).sort((a, b) => b.id - a.id);
 }
 
 function deliveryIn(call: Call): Delivery {

@@ -1,6 +1,7 @@
 /** Check runs and suites. An App sees every App's runs and changes only its own. */
 import { Refusal } from '../auth.ts';
 import { authorOf } from '../changes.ts';
+import * as commitShapes from '../commit-shapes.ts';
 import { commitOf, logOf } from '../git.ts';
 import type { World } from '../pushes.ts';
 import * as shapes from '../shapes.ts';
@@ -67,7 +68,7 @@ async function createRun(call: Call): Promise<Answer> {
   for (const old of same.slice(0, Math.max(0, same.length - MOST_OF_A_NAME))) repository.runs.splice(repository.runs.indexOf(old), 1);
   tellRun(world, repository, run, 'created', app.bot);
   if (run.status === 'completed') tellRun(world, repository, run, 'completed', app.bot);
-  return made(shapes.checkRun(world.state, repository, run));
+  return made(commitShapes.checkRun(world.state, repository, run));
 }
 
 /** The fields that are given; annotations are added to those that are there, the rest of an output is replaced. */
@@ -99,7 +100,7 @@ function updateRun(call: Call): Answer {
   const wasDone = run.status === 'completed';
   write(world, run, call.body);
   if (run.status === 'completed' && !wasDone) tellRun(world, repositoryOf(call), run, 'completed', run.app.bot);
-  return ok(shapes.checkRun(world.state, repositoryOf(call), run));
+  return ok(commitShapes.checkRun(world.state, repositoryOf(call), run));
 }
 
 /** To all for created and completed; what is asked of one App goes to that one. */
@@ -111,15 +112,15 @@ export function tellRun(
   sender: Account,
   more: shapes.Json = {},
 ): void {
-  const check_suite = shapes.checkSuite(world.state, repository, run.suite);
-  const fields = { check_run: { ...shapes.checkRun(world.state, repository, run), check_suite }, ...more };
+  const check_suite = commitShapes.checkSuite(world.state, repository, run.suite);
+  const fields = { check_run: { ...commitShapes.checkRun(world.state, repository, run), check_suite }, ...more };
   const only = action === 'created' || action === 'completed' ? undefined : run.app;
   world.webhooks.send({ event: 'check_run', action, repository, sender, fields }, only);
 }
 
 /** Runs stay as they are: it is the App that must begin again. */
 export function rerequestSuite(world: World, repository: Repository, suite: CheckSuite, sender: Account): void {
-  const fields = { check_suite: shapes.checkSuite(world.state, repository, suite) };
+  const fields = { check_suite: commitShapes.checkSuite(world.state, repository, suite) };
   world.webhooks.send({ event: 'check_suite', action: 'rerequested', repository, sender, fields }, suite.app);
 }
 
@@ -138,19 +139,20 @@ async function runsAt(call: Call): Promise<Answer> {
   const shown = (filter === 'all' ? wanted : wanted.filter(isNewest)).sort((a, b) => b.id - a.id);
   return list(
     shown,
-    (run) => shapes.checkRun(call.world.state, repository, run),
+    (run) => commitShapes.checkRun(call.world.state, repository, run),
     (check_runs, total_count) => ({ total_count, check_runs }),
   );
 }
 
 async function showSuite(call: Call, suite: CheckSuite): Promise<shapes.Json> {
   const [head] = await logOf(repositoryOf(call).directory, `${suite.headSha}^!`);
-  return shapes.checkSuite(call.world.state, repositoryOf(call), suite, head);
+  return commitShapes.checkSuite(call.world.state, repositoryOf(call), suite, head);
 }
 
 export const CHECKS: Routes = {
   'POST /repos/{owner}/{repo}/check-runs': createRun,
-  'GET /repos/{owner}/{repo}/check-runs/{check_run_id}': (call) => ok(shapes.checkRun(call.world.state, repositoryOf(call), runOf(call))),
+  'GET /repos/{owner}/{repo}/check-runs/{check_run_id}': (call) =>
+    ok(commitShapes.checkRun(call.world.state, repositoryOf(call), runOf(call))),
   'PATCH /repos/{owner}/{repo}/check-runs/{check_run_id}': updateRun,
   'GET /repos/{owner}/{repo}/check-runs/{check_run_id}/annotations': (call) => list(runOf(call).annotations, (one) => one),
   'POST /repos/{owner}/{repo}/check-runs/{check_run_id}/rerequest': (call) => {

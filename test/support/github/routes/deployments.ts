@@ -1,8 +1,8 @@
 /** Deployments and their statuses. */
 import { Refusal } from '../auth.ts';
 import { authorOf } from '../changes.ts';
+import * as commitShapes from '../commit-shapes.ts';
 import { commitOf, isAncestor } from '../git.ts';
-import * as shapes from '../shapes.ts';
 import type { Deployment, Repository } from '../state.ts';
 import { type Answer, type Call, list, made, notFound, nothing, numberIn, ok, type Routes, repositoryOf } from './call.ts';
 
@@ -41,7 +41,7 @@ async function createDeployment(call: Call): Promise<Answer> {
   const times = { createdAt: state.now(), updatedAt: state.now() };
   const deployment: Deployment = { id: state.nextId(), sha, creator: account, app, ...times, fields, statuses: [] };
   repository.deployments.push(deployment);
-  return made(shapes.deployment(state, repository, deployment));
+  return made(commitShapes.deployment(state, repository, deployment));
 }
 
 /** `auto_merge` is on unless switched off: a ref behind the default branch would be merged, which we never want (and never model). */
@@ -62,7 +62,7 @@ function checksMissing(repository: Repository, sha: string, wanted: unknown): st
   return names.filter((name) => !green.get(name));
 }
 
-/** A success makes the environment's earlier ones inactive, those that are neither transient nor production, unless `auto_inactive` is false. */
+/** A success makes the environment's earlier successes inactive, those that are neither transient nor production, unless `auto_inactive` is false. */
 function createStatus(call: Call): Answer {
   const { body, world } = call;
   const { state } = world;
@@ -85,11 +85,11 @@ function createStatus(call: Call): Answer {
       const { environment, transient_environment, production_environment } = old.fields;
       if (old === deployment || environment !== deployment.fields['environment'] || transient_environment || production_environment)
         continue;
-      if (old.statuses.at(-1)?.fields['state'] === 'inactive') continue;
+      if (old.statuses.at(-1)?.fields['state'] !== 'success') continue;
       old.statuses.push({ ...status, id: state.nextId(), fields: { ...fields, state: 'inactive' } });
     }
   }
-  return made(shapes.deploymentStatus(state, repository, deployment, status));
+  return made(commitShapes.deploymentStatus(state, repository, deployment, status));
 }
 
 export const DEPLOYMENTS: Routes = {
@@ -99,12 +99,12 @@ export const DEPLOYMENTS: Routes = {
         [undefined, 'none', one.fields[name]].includes(call.query[name] as string | undefined),
       ) && [undefined, 'none', one.sha].includes(call.query['sha'] as string | undefined);
     return list(repositoryOf(call).deployments.filter(fits).reverse(), (one) =>
-      shapes.deployment(call.world.state, repositoryOf(call), one),
+      commitShapes.deployment(call.world.state, repositoryOf(call), one),
     );
   },
   'POST /repos/{owner}/{repo}/deployments': createDeployment,
   'GET /repos/{owner}/{repo}/deployments/{deployment_id}': (call) =>
-    ok(shapes.deployment(call.world.state, repositoryOf(call), deploymentOf(call))),
+    ok(commitShapes.deployment(call.world.state, repositoryOf(call), deploymentOf(call))),
   'DELETE /repos/{owner}/{repo}/deployments/{deployment_id}': (call) => {
     const { deployments } = repositoryOf(call);
     const deployment = deploymentOf(call);
@@ -117,7 +117,7 @@ export const DEPLOYMENTS: Routes = {
   'GET /repos/{owner}/{repo}/deployments/{deployment_id}/statuses': (call) => {
     const deployment = deploymentOf(call);
     return list([...deployment.statuses].reverse(), (one) =>
-      shapes.deploymentStatus(call.world.state, repositoryOf(call), deployment, one),
+      commitShapes.deploymentStatus(call.world.state, repositoryOf(call), deployment, one),
     );
   },
   'POST /repos/{owner}/{repo}/deployments/{deployment_id}/statuses': createStatus,

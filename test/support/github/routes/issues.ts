@@ -92,7 +92,6 @@ const showComment = (call: Call) => (one: ReturnType<typeof commentOf>) => shape
 
 function createComment(call: Call): Answer {
   const issue = issueOf(call);
-  if (repositoryOf(call).archived) throw new Refusal(403, 'Repository was archived so is read-only.');
   return made(showComment(call)(addComment(call.world, repositoryOf(call), issue, String(call.body['body']), authorOf(call.actor))));
 }
 

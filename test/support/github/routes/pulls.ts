@@ -1,5 +1,6 @@
 /** Pull requests. */
 import { authorOf, editPull, type MergeMethod, mergePull, openPull, pullOf } from '../changes.ts';
+import * as commitShapes from '../commit-shapes.ts';
 import { commitOf, diffOf, logOf, mergeBase, mergedTree } from '../git.ts';
 import * as shapes from '../shapes.ts';
 import type { Issue, Pull } from '../state.ts';
@@ -83,11 +84,11 @@ export const PULLS: Routes = {
     const { headSha, ...pull } = pullOf(issueOf(call));
     const { files } = await changesOf(call, { headSha, ...pull });
     // 3,000 at most: GitHub's page "List pull requests files".
-    return list(files.slice(0, 3000), (file) => shapes.fileDiff(call.world.state, repositoryOf(call), headSha, file));
+    return list(files.slice(0, 3000), (file) => commitShapes.fileDiff(call.world.state, repositoryOf(call), headSha, file));
   },
   'GET /repos/{owner}/{repo}/pulls/{pull_number}/commits': async (call) => {
     const { commits } = await changesOf(call, pullOf(issueOf(call)));
-    return list(commits.reverse().slice(0, 250), (one) => shapes.commit(call.world.state, repositoryOf(call), one));
+    return list(commits.reverse().slice(0, 250), (one) => commitShapes.commit(call.world.state, repositoryOf(call), one));
   },
   'GET /repos/{owner}/{repo}/commits/{commit_sha}/pulls': async (call) => {
     const repository = repositoryOf(call);

@@ -2,6 +2,7 @@
 
 import { Refusal } from '../auth.ts';
 import { authorOf } from '../changes.ts';
+import * as commitShapes from '../commit-shapes.ts';
 import { blobOf, type CommitData, commitOf, diffOf, entriesAt, logOf, mergeBase, refsOf, type TreeEntry } from '../git.ts';
 import * as shapes from '../shapes.ts';
 import { type CommitStatus, fullNameOf, type Repository, roleOf } from '../state.ts';
@@ -20,7 +21,7 @@ async function commit(call: Call): Promise<Answer> {
   const found = await one(repository, await commitIn(call, 'ref'));
   const files = await diffOf(repository.directory, found.parents[0] ?? EMPTY_TREE, found.sha);
   // 300 a page, 3,000 at most (GitHub's page "Get a commit"); what is beyond must be asked of git.
-  return ok(shapes.commit(call.world.state, repository, found, files.slice(0, 300)));
+  return ok(commitShapes.commit(call.world.state, repository, found, files.slice(0, 300)));
 }
 
 async function commits(call: Call): Promise<Answer> {
@@ -28,7 +29,7 @@ async function commits(call: Call): Promise<Answer> {
   const from = await commitOf(repository.directory, String(call.query['sha'] ?? repository.defaultBranch));
   if (!from) throw notFound();
   const paths = call.query['path'] === undefined ? [] : [String(call.query['path'])];
-  return list(await logOf(repository.directory, from, paths), (found) => shapes.commit(call.world.state, repository, found));
+  return list(await logOf(repository.directory, from, paths), (found) => commitShapes.commit(call.world.state, repository, found));
 }
 
 /** At most 250 commits and 300 files, as GitHub's page "Compare two commits" says. */
@@ -42,7 +43,7 @@ async function compare(call: Call): Promise<Answer> {
   const [ahead, behind] = [await logOf(directory, `${base}..${head}`), await logOf(directory, `${head}..${base}`)];
   const files = await diffOf(directory, fork, head);
   const status = ahead.length && behind.length ? 'diverged' : ahead.length ? 'ahead' : behind.length ? 'behind' : 'identical';
-  const show = (found: CommitData) => shapes.commit(call.world.state, repository, found);
+  const show = (found: CommitData) => commitShapes.commit(call.world.state, repository, found);
   return ok({
     url: `${shapes.apiUrl(call.world.state)}/repos/${fullNameOf(repository)}/compare/${base}...${head}`,
     status,
@@ -52,7 +53,7 @@ async function compare(call: Call): Promise<Answer> {
     base_commit: show(await one(repository, base)),
     merge_base_commit: show(await one(repository, fork)),
     commits: ahead.reverse().slice(-250).map(show),
-    files: files.slice(0, 300).map((file) => shapes.fileDiff(call.world.state, repository, head, file)),
+    files: files.slice(0, 300).map((file) => commitShapes.fileDiff(call.world.state, repository, head, file)),
   });
 }
 
@@ -61,7 +62,7 @@ async function branch(call: Call, name: string, sha: string): Promise<shapes.Jso
   const url = `${shapes.apiUrl(call.world.state)}/repos/${fullNameOf(repository)}/branches/${name}`;
   return {
     name,
-    commit: shapes.commit(call.world.state, repository, await one(repository, sha)),
+    commit: commitShapes.commit(call.world.state, repository, await one(repository, sha)),
     protected: false,
     protection: { enabled: false, required_status_checks: { enforcement_level: 'off', contexts: [], checks: [] } },
     protection_url: `${url}/protection`,
