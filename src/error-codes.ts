@@ -274,6 +274,10 @@ export const errorCodes = {
     means: 'Looking at everything took longer than a tick may last; the rest is looked at by the next one.',
     fix: 'If it is said at every tick, some repository or cluster answers slowly: the log names it.',
   },
+  RUNNER_STOPPED: {
+    means: 'The runner was told to stop (its node is drained, or its Job ran too long) and recorded how far it came.',
+    fix: 'Nothing to do: the next run goes on from there.',
+  },
 } as const satisfies Record<string, Explanation>;
 
 export type ErrorCode = keyof typeof errorCodes;

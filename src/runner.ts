@@ -25,6 +25,8 @@ const clock: Clock = {
   pause: (milliseconds) => new Promise((done) => setTimeout(done, milliseconds)),
 };
 
+const stop = new AbortController();
+
 async function main(): Promise<void> {
   const { JOB_NAME, POD_NAME, RENDER_SOCKET, SCRATCH, GITHUB_APP_ID, GITHUB_PRIVATE_KEY } = process.env;
   const cluster = connectCluster();
@@ -42,6 +44,7 @@ async function main(): Promise<void> {
     clone: async (remote) => openClone(remote, await mkdtemp(join(scratch, 'clone-'))),
     render: RENDER_SOCKET ? remoteRenderer(RENDER_SOCKET) : renderInProcess,
     clock,
+    signal: stop.signal,
     holder: POD_NAME ?? `runner-${randomBytes(4).toString('hex')}`,
     log,
   };
@@ -65,10 +68,9 @@ async function takeRequest(name: string, { cluster }: WorkDoors) {
   return request;
 }
 
-// The object in hand is finished: requests under way are answered, then the next look at the Lease stops the rest.
 process.on('SIGTERM', () => {
   log({ stopping: 'SIGTERM' });
-  setTimeout(() => process.exit(0), 20_000).unref();
+  stop.abort();
 });
 
 main().then(

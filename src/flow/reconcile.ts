@@ -27,6 +27,8 @@ export type ReconcileDoors = SourceDoors & {
   clock: Clock;
   /** Names this process in Leases. */
   holder: string;
+  /** Aborted: finish the object in hand, record, stop. */
+  signal: AbortSignal;
 };
 
 type State = { project: Project; trigger: string; startedAt: Date };
@@ -167,7 +169,11 @@ async function carryOut(work: Work, account: Cluster, doors: ReconcileDoors, lea
   let stored = inventory;
   const result = await runPlan(plan, tried, project, inventory.entries, {
     account,
-    mayWrite: lease.mayWrite,
+    mayWrite() {
+      lease.mayWrite();
+      if (doors.signal.aborted)
+        throw new PlumblineError('RUNNER_STOPPED', 'the runner was told to stop before everything was applied', { retry: 'later' });
+    },
     now: doors.clock.now,
     pause: doors.clock.pause,
     async store(entries) {

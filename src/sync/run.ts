@@ -17,7 +17,7 @@ export type RunDoors = {
   account: Cluster;
   /** Makes `entries` the stored inventory. */
   store(entries: Map<string, InventoryEntry>): Promise<void>;
-  /** Throws LEASE_LOST when this process may not write any more. */
+  /** Throws LEASE_LOST or RUNNER_STOPPED when this process may not write any more. */
   mayWrite(): void;
   now(): Date;
   pause(milliseconds: number): Promise<void>;
@@ -28,6 +28,8 @@ export type Tried = { apply: Apply; live: KubeObject | undefined; result: KubeOb
 export type DryRun = { tried: Tried[]; refused: Finding[]; warnings: Finding[]; unknown: Apply[] };
 export type RunResult = { applied: number; pruned: number; failed: Finding[]; entries: Map<string, InventoryEntry> };
 
+/** Not about one object: nothing more may be, or can be, written. */
+const endsRun = new Set<string>(['LEASE_LOST', 'RUNNER_STOPPED', 'CLUSTER_UNREACHABLE']);
 const CONCURRENT = 8;
 const SERVED_WITHIN_MS = 30_000;
 
@@ -158,6 +160,25 @@ export async function runPlan(
     result.entries.set(desired.id, { ...before, id: desired.id, apiVersion: desired.object.apiVersion, since });
   }
   await doors.store(result.entries);
+  try {
+    await carryOut(plan, steps, known, project, result, doors);
+  } catch (error) {
+    // Told to stop, we still may write down how far we came.
+    if (isPlumblineError(error) && error.code === 'RUNNER_STOPPED') await doors.store(result.entries);
+    throw error;
+  }
+  await doors.store(result.entries);
+  return result;
+}
+
+async function carryOut(
+  plan: Plan,
+  steps: Apply[],
+  known: Map<string, Tried>,
+  project: Project,
+  result: RunResult,
+  doors: RunDoors,
+): Promise<void> {
   for (const rank of [...new Set(steps.map((one) => rankOf(one.desired.object.kind)))].sort((a, b) => a - b)) {
     const group = steps.filter((one) => rankOf(one.desired.object.kind) === rank);
     await each(group, CONCURRENT, (apply) => applyOne(apply, known.get(apply.desired.id)?.force ?? false, project, result, doors));
@@ -169,8 +190,6 @@ export async function runPlan(
     for (const { entry } of plan.forget) result.entries.delete(entry.id);
     for (const prune of plan.prunes) await pruneOne(prune, result, doors);
   }
-  await doors.store(result.entries);
-  return result;
 }
 
 async function applyOne(apply: Apply, force: boolean, project: Project, result: RunResult, doors: RunDoors): Promise<void> {
@@ -191,7 +210,7 @@ async function applyOne(apply: Apply, force: boolean, project: Project, result: 
     result.entries.set(desired.id, entryOf(applied, result.entries.get(desired.id), desired, project, doors.now()));
     result.applied++;
   } catch (error) {
-    if (isPlumblineError(error) && (error.code === 'LEASE_LOST' || error.code === 'CLUSTER_UNREACHABLE')) throw error;
+    if (isPlumblineError(error) && endsRun.has(error.code)) throw error;
     result.failed.push(refused(error, apply));
   }
 }
@@ -257,7 +276,7 @@ async function pruneOne(prune: Prune, result: RunResult, doors: RunDoors): Promi
     result.entries.delete(prune.entry.id);
     result.pruned++;
   } catch (error) {
-    if (isPlumblineError(error) && (error.code === 'LEASE_LOST' || error.code === 'CLUSTER_UNREACHABLE')) throw error;
+    if (isPlumblineError(error) && endsRun.has(error.code)) throw error;
     result.failed.push({ ...faultOf(error), severity: 'error' });
   }
 }

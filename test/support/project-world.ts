@@ -76,6 +76,7 @@ export async function openWorld(plane?: ControlPlane): Promise<World> {
     render: renderInProcess,
     clock,
     holder: 'test',
+    signal: new AbortController().signal,
   };
   const get = async (kind: string, name: string) => {
     const { code, stdout, stderr } = await own.tryKubectl(['get', kind, name, '-o', 'json', '--show-managed-fields'], { namespace });
