@@ -16,26 +16,31 @@ import { until } from './until.ts';
 
 /** Whom a kubeconfig is for: a service account (a token of an hour is made) or a token that there is. */
 export type Identity = { serviceAccount: { namespace: string; name: string } } | { token: string };
-type Typed = Omit<KubectlOptions, 'kubeconfig' | 'context'> & { kubeconfig?: string };
+export type Typed = Omit<KubectlOptions, 'kubeconfig' | 'context'> & { kubeconfig?: string };
 export type AuditedRequest = { user: string; verb: string; uri: string; code: number };
 
-export type ControlPlane = {
+/** What a control plane of ours and a cluster that somebody has (open-cluster.ts) have in common. */
+export type Cluster = {
   url: string;
-  /** PEM. */
-  ca: string;
   /** Path; of an administrator. */
   kubeconfig: string;
-  /** As the administrator. */
-  api: Api;
-  /** A client of its own for somebody else: by token, or as that user by impersonation. */
-  apiFor(who: Identity | { user: string; groups: string[] }): Promise<Api>;
   /** Path of a new file. `namespace` becomes the context's. */
   kubeconfigFor(who: Identity, namespace?: string): Promise<string>;
   /** Standard output; throws when it ends with anything but 0. */
   kubectl(args: readonly string[], options?: Typed): Promise<string>;
   tryKubectl(args: readonly string[], options?: Typed): Promise<KubectlResult>;
-  /** A namespace with its default account; it goes with the plane, so nobody has to remove it. Returns its name. */
+  /** A namespace with its default account; it goes with `stop`, so nobody has to remove it. Returns its name. */
   freshNamespace(prefix?: string): Promise<string>;
+  stop(): Promise<void>;
+};
+
+export type ControlPlane = Cluster & {
+  /** PEM. */
+  ca: string;
+  /** As the administrator. */
+  api: Api;
+  /** A client of its own for somebody else: by token, or as that user by impersonation. */
+  apiFor(who: Identity | { user: string; groups: string[] }): Promise<Api>;
   /** What `user` (all when left out) asked the API server for so far, oldest first, as its audit log has it. */
   requests(user?: string): AuditedRequest[];
   apiServer: {
@@ -47,7 +52,6 @@ export type ControlPlane = {
   };
   /** Where it keeps its state and logs. */
   folder: string;
-  stop(): Promise<void>;
 };
 
 /** `owners`: processes (identity.mjs) with whose end the plane ends; this one when left out. */

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { findBinaries } from './binaries.mjs';
 
 export type KubectlResult = { code: number; stdout: string; stderr: string };
-/** `timeout` in milliseconds, 60,000 when left out; `namespace` becomes `--namespace`. */
-export type KubectlOptions = { kubeconfig: string; context?: string; namespace?: string; input?: string; timeout?: number };
+/** `kubeconfig`: the person's own when left out; `timeout` in milliseconds, 60,000 when left out; `namespace` becomes `--namespace`. */
+export type KubectlOptions = { kubeconfig?: string; context?: string; namespace?: string; input?: string; timeout?: number };
 
 /** Throws when kubectl ends with anything but 0, with what it printed. */
 export async function kubectl(args: readonly string[], options: KubectlOptions): Promise<string> {
@@ -20,11 +20,11 @@ export function tryKubectl(args: readonly string[], options: KubectlOptions): Pr
   const found = findBinaries();
   // In a person's own cluster their own kubectl will do: nothing has to be built for that.
   const program = found.ready ? join(found.folder, 'kubectl') : 'kubectl';
-  const place = [`--kubeconfig=${options.kubeconfig}`];
+  const place = options.kubeconfig === undefined ? [] : [`--kubeconfig=${options.kubeconfig}`];
   if (options.context !== undefined) place.push(`--context=${options.context}`);
   if (options.namespace !== undefined) place.push(`--namespace=${options.namespace}`);
   return new Promise((resolve, reject) => {
-    const child = spawn(program, [...place, ...args], { timeout: options.timeout ?? 60_000, killSignal: 'SIGKILL' });
+    const child = spawn(program, [...place, ...args], { env: process.env, timeout: options.timeout ?? 60_000, killSignal: 'SIGKILL' });
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
