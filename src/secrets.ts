@@ -17,3 +17,84 @@ const credentials: [RegExp, string][] = [
 export function removeSecrets(text: string): string {
   return credentials.reduce((left, [pattern, replacement]) => left.replace(pattern, replacement), text);
 }
+
+type Fields = Record<string, unknown>;
+const mask = '***';
+const shownOfSecret = new Set(['apiVersion', 'kind', 'metadata', 'type', 'immutable']);
+
+/**
+ * Two versions of an object as they may be shown: values of a Secret tell only whether they are the same in both (no value, no
+ * length, no hash). What is a Secret is decided from the object itself, in any case of letters and at any depth; what is no proper
+ * object is masked whole.
+ */
+export function maskPair<T>(before: T | undefined, after: T | undefined): { before: T | undefined; after: T | undefined } {
+  return { before: masked(before, after, false) as T | undefined, after: masked(after, before, true) as T | undefined };
+}
+
+/** One object as it may be shown. */
+export function maskObject<T>(object: T): T {
+  return maskPair(object, undefined).before as T;
+}
+
+function masked(value: unknown, other: unknown, after: boolean): unknown {
+  if (value === undefined) return undefined;
+  const isObject = isFields(value) && typeof value['kind'] === 'string' && typeof value['apiVersion'] === 'string';
+  return isObject ? maskedFields(value, other, after) : maskedWhole(value, other, after);
+}
+
+function maskedFields(value: Fields, other: unknown, after: boolean): Fields {
+  const secret = isSecret(value) || isSecret(other);
+  const shown: Fields = {};
+  for (const [key, inner] of Object.entries(value)) {
+    const beside = fieldOf(other, key);
+    if (secret && !shownOfSecret.has(key)) define(shown, key, maskedWhole(inner, beside, after));
+    else if (key === 'annotations') define(shown, key, maskedAnnotations(inner, beside, after));
+    else define(shown, key, maskedInside(inner, beside, after));
+  }
+  return shown;
+}
+
+function maskedInside(value: unknown, other: unknown, after: boolean): unknown {
+  if (Array.isArray(value)) return value.map((item, index) => maskedInside(item, Array.isArray(other) ? other[index] : undefined, after));
+  return isFields(value) ? maskedFields(value, other, after) : value;
+}
+
+/** kubectl keeps a copy of the whole object, values of Secrets included, in an annotation. */
+function maskedAnnotations(value: unknown, other: unknown, after: boolean): unknown {
+  if (!isFields(value)) return maskedInside(value, other, after);
+  const shown: Fields = {};
+  for (const [key, text] of Object.entries(value)) {
+    const copy = /last-applied/i.test(key) || (typeof text === 'string' && /"(stringData|data)"\s*:/.test(text));
+    define(shown, key, copy ? maskedLeaf(text, fieldOf(other, key), after) : text);
+  }
+  return shown;
+}
+
+function maskedWhole(value: unknown, other: unknown, after: boolean): unknown {
+  if (Array.isArray(value)) return value.map((item, index) => maskedWhole(item, Array.isArray(other) ? other[index] : undefined, after));
+  if (!isFields(value)) return maskedLeaf(value, other, after);
+  const shown: Fields = {};
+  for (const [key, inner] of Object.entries(value)) define(shown, key, maskedWhole(inner, fieldOf(other, key), after));
+  return shown;
+}
+
+function maskedLeaf(value: unknown, other: unknown, after: boolean): string {
+  return after && other !== undefined && JSON.stringify(value) !== JSON.stringify(other) ? `${mask} (changed)` : mask;
+}
+
+function isSecret(value: unknown): boolean {
+  return isFields(value) && typeof value['kind'] === 'string' && value['kind'].trim().toLowerCase() === 'secret';
+}
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function fieldOf(value: unknown, key: string): unknown {
+  return isFields(value) && Object.hasOwn(value, key) ? value[key] : undefined;
+}
+
+/** `__proto__` stays a key like any other. */
+function define(into: Fields, key: string, value: unknown): void {
+  Object.defineProperty(into, key, { value, enumerable: true, configurable: true, writable: true });
+}
