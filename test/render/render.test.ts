@@ -27,9 +27,7 @@ describe('a folder of manifests', () => {
       { path: 'a.yaml', text: configMap('a', 'data: {x: "1", y: "2"}\n') },
       { path: 'b.yaml', text: configMap('b') },
     ];
-    const turned = [
-      { path: 'b.yaml', text: `${configMap('b')}---\n${configMap('a', 'data: {y: "2", x: "1"}\n')}` },
-    ];
+    const turned = [{ path: 'b.yaml', text: `${configMap('b')}---\n${configMap('a', 'data: {y: "2", x: "1"}\n')}` }];
     const { digest } = renderAll(files);
     expect(digest).toMatch(/^[0-9a-f]{64}$/);
     expect(renderAll(turned).digest).toBe(digest);
@@ -71,7 +69,8 @@ describe('a folder of manifests', () => {
   });
 
   test('never shows the value of a Secret in a finding', () => {
-    const text = 'apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {pin: 8675309, ok: "canary-value"}\ndata: {list: [canary-value]}\n';
+    const text =
+      'apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {pin: 8675309, ok: "canary-value"}\ndata: {list: [canary-value]}\n';
     const { findings } = renderAll([{ path: 's.yaml', text }]);
     expect(findings).toHaveLength(2);
     expect(JSON.stringify(findings)).not.toMatch(/8675309|canary/);
@@ -99,7 +98,16 @@ describe('a file that cannot be read', () => {
 
 describe('a hostile file', () => {
   const letters = 'abcdefghij';
-  const bomb = [...letters].map((letter, index) => `${letter}: &${letter} [${index === 0 ? 'x' : Array(9).fill(`*${letters[index - 1]}`).join(', ')}]`);
+  const bomb = [...letters].map(
+    (letter, index) =>
+      `${letter}: &${letter} [${
+        index === 0
+          ? 'x'
+          : Array(9)
+              .fill(`*${letters[index - 1]}`)
+              .join(', ')
+      }]`,
+  );
   test.each([
     ['nested 50,000 deep', `a: ${'['.repeat(50_000)}`, 'YAML_TOO_COMPLEX'],
     ['nested in blocks', Array.from({ length: 200 }, (_, depth) => `${' '.repeat(depth)}a:`).join('\n'), 'YAML_TOO_COMPLEX'],

@@ -1,0 +1,152 @@
+/**
+ * One pull request's journey: what would its merge change? Base tip and head are fetched, merged here (never GitHub's merge ref,
+ * which may be hours old), both sides rendered, compared, and told in the one check `plumbline` (notes: platform 6, 28).
+ */
+import { diffObjects } from '../diff.ts';
+import { type Fault, type Finding, faultOf } from '../error.ts';
+import type { Clone } from '../git.ts';
+import type { CheckReport, PullRequest, Repository } from '../github.ts';
+import type { Rendered, Renderer } from '../render/render.ts';
+import { type Compared, type ProjectReport, reportFault, reportPull, reportStart } from '../report.ts';
+
+export const checkName = 'plumbline';
+
+/** What a Project says of its source. `revision`: a branch; absent, the repository's default branch. */
+export type CheckedProject = {
+  namespace: string;
+  name: string;
+  revision?: string;
+  path: string;
+  manifestType: 'detect' | 'kubernetes';
+  recurse: boolean;
+};
+
+export type CheckRequest = {
+  repository: Repository;
+  number: number;
+  /** Every project whose source is this repository; which of them the pull request touches is worked out here. */
+  projects: readonly CheckedProject[];
+  clone: Clone;
+  render: Renderer;
+};
+
+/** `closed`: there was nothing to check (any more). `fault`: what the failure is about when it is not about the manifests. */
+export type CheckOutcome =
+  | { result: 'closed' }
+  | {
+      result: 'completed';
+      checkId: number;
+      headSha: string;
+      conclusion: 'success' | 'failure';
+      fault?: Fault & { retry: 'never' | 'later' };
+    };
+
+/** A branch that moves faster than it can be rendered has its newest head looked at by the next Job. */
+const mostRounds = 5;
+
+/**
+ * Checks the newest head until it is still the newest when the check is completed. Whatever happens in between, no check is left
+ * in progress; what GitHub itself refuses is thrown.
+ */
+export async function checkPullRequest(request: CheckRequest): Promise<CheckOutcome> {
+  const { repository, number } = request;
+  let pull = await repository.pullRequest(number);
+  let outcome: CheckOutcome = { result: 'closed' };
+  for (let round = 0; round < mostRounds; round += 1) {
+    if (pull?.state !== 'open') return outcome;
+    const { headSha, baseRef } = pull;
+    outcome = await checkHead(request, pull);
+    pull = await repository.pullRequest(number);
+    if (pull?.headSha === headSha && pull.baseRef === baseRef) break;
+  }
+  return outcome;
+}
+
+async function checkHead({ repository, projects, clone, render }: CheckRequest, pull: PullRequest): Promise<CheckOutcome> {
+  const { headSha } = pull;
+  const { id } = await repository.openCheck(checkName, headSha, reportStart(headSha));
+  let report: CheckReport;
+  let fault: ReturnType<typeof faultOf> | undefined;
+  try {
+    report = await offlineReport(repository, projects, pull, clone, render);
+  } catch (thrown) {
+    fault = faultOf(thrown);
+    report = reportFault(fault);
+  }
+  await repository.updateCheck(id, report);
+  const conclusion = report.conclusion === 'success' ? 'success' : 'failure';
+  return { result: 'completed', checkId: id, headSha, conclusion, ...(fault ? { fault } : {}) };
+}
+
+async function offlineReport(
+  repository: Repository,
+  projects: readonly CheckedProject[],
+  pull: PullRequest,
+  clone: Clone,
+  render: Renderer,
+): Promise<CheckReport> {
+  const { number, baseRef, headSha } = pull;
+  const onBase = projects.filter(({ revision }) => branchOf(revision ?? repository.defaultBranch) === baseRef);
+  const tip = `refs/heads/${baseRef}`;
+  await clone.fetch([tip, headSha], 'full');
+  const baseSha = (await clone.commit(tip)).sha;
+  const compared: Compared = { number, baseRef, baseSha, headSha };
+  const merged = await clone.mergeTree(baseSha, headSha);
+  if ('conflicts' in merged) return reportFault(conflict(merged.conflicts, baseRef), compared);
+  const changed = await clone.changedPaths(baseSha, merged.tree);
+  const affected = onBase.filter(({ path }) => changed.some((file) => liesUnder(file, path)));
+  const reports: ProjectReport[] = [];
+  for (const project of affected) reports.push(await projectReport(project, baseSha, merged.tree, clone, render));
+  return reportPull({ ...compared, tree: merged.tree }, reports);
+}
+
+async function projectReport(
+  project: CheckedProject,
+  base: string,
+  merged: string,
+  clone: Clone,
+  render: Renderer,
+): Promise<ProjectReport> {
+  const { namespace, name, path } = project;
+  const about = { namespace, name, path };
+  try {
+    const before = await rendered(project, base, clone, render);
+    const after = await rendered(project, merged, clone, render);
+    const changes = diffObjects(before.objects, after.objects);
+    return { ...about, findings: after.findings, baseFaults: errorsOf(before.findings), changes, digest: after.digest };
+  } catch (thrown) {
+    return { ...about, findings: [], baseFaults: 0, fault: faultOf(thrown) };
+  }
+}
+
+async function rendered(
+  { path, manifestType, recurse }: CheckedProject,
+  treeish: string,
+  clone: Clone,
+  render: Renderer,
+): Promise<Rendered> {
+  return await render({ manifestType, path, recurse, files: await clone.readTree(treeish, path, recurse) });
+}
+
+/** A folder that the pull request brings is not there in the base: no fault of anybody's. */
+function errorsOf(findings: readonly Finding[]): number {
+  return findings.filter(({ severity, code }) => severity === 'error' && code !== 'NO_MANIFESTS').length;
+}
+
+function conflict(files: readonly string[], baseRef: string): Fault {
+  const named = files.length > 5 ? `${files.slice(0, 5).join(', ')} and ${files.length - 5} more` : files.join(', ');
+  return {
+    code: 'MERGE_CONFLICT',
+    message: `cannot be merged: ${named}`,
+    hint: `merge ${baseRef} into the branch and resolve the conflicts`,
+  };
+}
+
+function branchOf(revision: string): string {
+  return revision.replace(/^refs\/heads\//, '');
+}
+
+function liesUnder(file: string, folder: string): boolean {
+  const root = folder.replace(/^(\.?\/)+|\/+$/g, '').replace(/^\.$/, '');
+  return root === '' || file === root || file.startsWith(`${root}/`);
+}
