@@ -1,8 +1,7 @@
 /** Which open pull requests lack their check, in as few requests as possible. */
 import type { PullRequest, Repository } from '../github.ts';
+import { checkName } from './check.ts';
 import type { KnownHead, KnownPulls } from './memory.ts';
-
-export const checkName = 'plumbline';
 
 /** `waiting`: numbers whose newest head has no completed check, newest first. `pulls`: what to remember once they have Jobs. */
 export async function waitingPulls(repository: Repository, known: KnownPulls): Promise<{ waiting: number[]; pulls: KnownPulls }> {

@@ -11,15 +11,17 @@ import { approveAnnotation, type Project, projectKind, projectOf, syncAnnotation
 import type { Rendered } from '../render/render.ts';
 import { type Desired, desiredObjects } from '../sync/desired.ts';
 import { driftOf } from '../sync/drift.ts';
+import { type DryRun, dryRun } from '../sync/dry-run.ts';
+import { each } from '../sync/each.ts';
 import { worstHealth } from '../sync/health.ts';
 import { goneMark, type Inventory, type InventoryEntry } from '../sync/inventory.ts';
 import { type Plan, planSync, refsToRead, summaryOf } from '../sync/plan.ts';
-import { type DryRun, dryRun, each, entryOf, type RunResult, runPlan } from '../sync/run.ts';
+import { entryOf, type RunResult, runPlan } from '../sync/run.ts';
 import { loadInventory, storeInventory } from '../sync/store.ts';
 import { keyOfWork } from '../work.ts';
 import { acquireLease, type Clock, type Held } from './lease.ts';
 import { projectAccount, readSource, type Source, type SourceDoors, trackedRevision } from './source.ts';
-import { durationText, type Outcome, statusOf, statusPatch, wordsOf } from './status.ts';
+import { camel, durationText, failure, type Outcome, statusOf, statusPatch, wordsOf } from './status.ts';
 
 export type ReconcileDoors = SourceDoors & {
   /** As the runner itself. */
@@ -94,29 +96,14 @@ async function attempt(state: State, doors: ReconcileDoors, lease: Held): Promis
   } catch (error) {
     const fault = faultOf(error);
     if (fault.code === 'LEASE_LOST') throw error;
-    return failure('Failed', fault.code, [fault], fault.retry, revision);
+    return failure(fault.code, [fault], fault.retry, revision);
   }
-}
-
-function failure(
-  sync: 'Failed',
-  reason: string,
-  findings: Parameters<typeof wordsOf>[0],
-  retry: 'never' | 'later',
-  revision?: string,
-): Outcome {
-  return { sync, reason: camel(reason), message: wordsOf(findings), failed: { retry }, ...(revision ? { revision } : {}) };
-}
-
-/** `KIND_NOT_SERVED` -> `KindNotServed`, as conditions write reasons. */
-function camel(code: string): string {
-  return code.toLowerCase().replace(/(^|_)([a-z])/g, (_, __, letter: string) => letter.toUpperCase());
 }
 
 async function sync(state: State, source: Source, account: Cluster, doors: ReconcileDoors, lease: Held): Promise<Outcome> {
   const { project } = state;
   const errors = (findings: Finding[]) => findings.filter((one) => one.severity === 'error');
-  const refuse = (findings: Finding[]) => failure('Failed', findings[0]?.code ?? 'INTERNAL', findings, 'never', source.revision);
+  const refuse = (findings: Finding[]) => failure(findings[0]?.code ?? 'INTERNAL', findings, 'never', source.revision);
   if (errors(source.rendered.findings).length > 0) return refuse(errors(source.rendered.findings));
   const scopes = await scopesOf(source.rendered, account);
   const { desired, findings } = desiredObjects(source.rendered.objects, project, (object) =>

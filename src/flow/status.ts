@@ -108,6 +108,16 @@ function conditionsOf(
   });
 }
 
+/** Why a reconcile did not get through, as its outcome. */
+export function failure(reason: string, findings: (Fault | Finding)[], retry: 'never' | 'later', revision?: string): Outcome {
+  return { sync: 'Failed', reason: camel(reason), message: wordsOf(findings), failed: { retry }, ...(revision ? { revision } : {}) };
+}
+
+/** `KIND_NOT_SERVED` -> `KindNotServed`, as conditions write reasons. */
+export function camel(code: string): string {
+  return code.toLowerCase().replace(/(^|_)([a-z])/g, (_, __, letter: string) => letter.toUpperCase());
+}
+
 /** The first findings in one line each; the rest are counted. */
 export function wordsOf(findings: (Fault | Finding)[], before = ''): string {
   const [shown, hidden] = [findings.slice(0, 5), findings.length - 5];

@@ -74,15 +74,13 @@ async function checkPull(request: WorkRequest & { kind: 'pull' }, doors: WorkDoo
   const repository = await repositoryOf(request, doors);
   const lease = await acquireLease(doors.cluster, keyOfWork(request), doors.holder, doors.clock, LEASE_WAIT_MS);
   try {
-    const projects = (await projectsOf(repository, doors)).map((project) => ({
-      namespace: project.namespace,
-      name: project.name,
-      revision: project.source.revision ?? repository.defaultBranch,
-      path: project.source.path,
-      manifestType: project.source.manifestType,
-      recurse: project.source.recurse,
-    }));
-    await checkPullRequest({ ...doors, repository, number: request.number, projects });
+    const projects = (await projectsOf(repository, doors)).map(({ namespace, name, source }) => {
+      const { revision, path, manifestType, recurse } = source;
+      return { namespace, name, path, manifestType, recurse, ...(revision === undefined ? {} : { revision }) };
+    });
+    const clone = await doors.clone({ url: repository.cloneUrl, token: await repository.token() });
+    const outcome = await checkPullRequest({ repository, number: request.number, projects, clone, render: doors.render });
+    doors.log({ repository: repository.fullName, pull: request.number, ...outcome });
   } finally {
     await lease.release();
   }

@@ -1,8 +1,8 @@
 /** What differs from Git in the cluster although nothing changed in Git, as people read it (SPEC 5). Pure. */
 import { nameOf, refOf } from '../object.ts';
 import { type Drifted, fieldManagerOf, type Project } from '../project.ts';
+import type { Tried } from './dry-run.ts';
 import { type Difference, differences } from './managed-fields.ts';
-import type { Tried } from './run.ts';
 
 const MOST_FIELDS = 20;
 const MOST_VALUE = 60;

@@ -6,10 +6,10 @@ import type { Cluster } from '../cluster.ts';
 import { type KubeObject, keyOf, refOf } from '../object.ts';
 import { applySetOf, fieldManagerOf, type Project } from '../project.ts';
 import { applySetLabel } from './desired.ts';
+import { each } from './each.ts';
 import { type Health, healthOf, worstHealth } from './health.ts';
 import { goneMark, type Inventory, type InventoryEntry, refOfEntry } from './inventory.ts';
 import { ownedFields } from './managed-fields.ts';
-import { each } from './run.ts';
 
 /** `updates`: entries whose record moved on without a difference. `suspects`: ids whose object is not as we left it. */
 export type Look = { updates: InventoryEntry[]; suspects: string[]; health: Health };

@@ -1,15 +1,16 @@
 /**
- * Carries a plan out: everything is tried as a dry run, the inventory is widened, then objects are applied rank by rank and pruned last.
+ * Carries a plan out: the inventory is widened, then objects are applied rank by rank and pruned last.
  * The inventory shrinks only on confirmed deletes; a kill at any line leaves a state that the next run completes.
  */
-import type { Applied, Cluster } from '../cluster.ts';
-import { type ApiRefusal, refusalOf } from '../cluster-error.ts';
-import { type Fault, type Finding, faultOf, finding, isPlumblineError, PlumblineError } from '../error.ts';
-import { canonicalJson, type KubeObject, nameOf, refOf } from '../object.ts';
+import type { Cluster } from '../cluster.ts';
+import { type Finding, faultOf, finding, isPlumblineError, PlumblineError } from '../error.ts';
+import { type KubeObject, nameOf, refOf } from '../object.ts';
 import { fieldManagerOf, type Project } from '../project.ts';
+import { type DryRun, deletePruned, refused, type Tried } from './dry-run.ts';
+import { each } from './each.ts';
 import { healthOf } from './health.ts';
 import type { InventoryEntry } from './inventory.ts';
-import { heldBefore, ownedFields } from './managed-fields.ts';
+import { ownedFields } from './managed-fields.ts';
 import { type Apply, type Plan, type Prune, rankOf } from './plan.ts';
 
 export type RunDoors = {
@@ -23,118 +24,12 @@ export type RunDoors = {
   pause(milliseconds: number): Promise<void>;
 };
 
-/** An object as the dry run left it, and as it is. `changes`: an apply would write something, be it only that the fields are ours again. */
-export type Tried = { apply: Apply; live: KubeObject | undefined; result: KubeObject; force: boolean; changes: boolean };
-export type DryRun = { tried: Tried[]; refused: Finding[]; warnings: Finding[]; unknown: Apply[] };
 export type RunResult = { applied: number; pruned: number; failed: Finding[]; entries: Map<string, InventoryEntry> };
 
 /** Not about one object: nothing more may be, or can be, written. */
 const endsRun = new Set<string>(['LEASE_LOST', 'RUNNER_STOPPED', 'CLUSTER_UNREACHABLE']);
 const CONCURRENT = 8;
 const SERVED_WITHIN_MS = 30_000;
-
-/** Asks the API server what it would say to every step, deletions too. One refusal: nothing may be applied. */
-export async function dryRun(plan: Plan, project: Project, account: Cluster): Promise<DryRun> {
-  const outcome: DryRun = { tried: [], refused: [], warnings: [], unknown: [] };
-  const brought = broughtBy(plan);
-  await each(
-    plan.applies.filter((one) => one.action !== 'skip'),
-    CONCURRENT,
-    async (apply) => {
-      try {
-        const { object, warnings, force } = await tryApply(apply, project, account);
-        outcome.tried.push({
-          apply,
-          live: apply.live,
-          result: object,
-          force,
-          changes: wouldChange(apply.live, object, fieldManagerOf(project)),
-        });
-        for (const text of warnings)
-          outcome.warnings.push(finding('warning', 'API_WARNING', `${nameOf(refOf(object))}: ${text}`, { at: placeOf(apply) }));
-      } catch (error) {
-        if (!isPlumblineError(error) || error.retry === 'later') throw error;
-        if (brought.explains(error, apply)) outcome.unknown.push(apply);
-        else outcome.refused.push(refused(error, apply));
-      }
-    },
-  );
-  await each(plan.prunes, CONCURRENT, async (prune) => {
-    try {
-      await deletePruned(prune, account, true);
-    } catch (error) {
-      if (!isPlumblineError(error) || error.retry === 'later') throw error;
-      outcome.refused.push({ ...faultOf(error), severity: 'error' });
-    }
-  });
-  return outcome;
-}
-
-function wouldChange(live: KubeObject | undefined, result: KubeObject, manager: string): boolean {
-  if (!live || live.metadata.deletionTimestamp) return true;
-  return contentOf(live) !== contentOf(result) || ownedFields(live, manager).paths !== ownedFields(result, manager).paths;
-}
-
-/** Everything but what the server counts and signs. */
-function contentOf(object: KubeObject): string {
-  const { managedFields: _, resourceVersion: __, generation: ___, ...metadata } = object.metadata;
-  return canonicalJson({ ...object, metadata });
-}
-
-/** What the same set brings, and so cannot be known to a dry run yet. */
-function broughtBy(plan: Plan) {
-  const objects = plan.applies.map((one) => one.desired.object);
-  const has = (kind: string) => objects.some((object) => object.kind === kind);
-  const namespaces = new Set(objects.filter((object) => object.kind === 'Namespace').map((object) => object.metadata.name));
-  return {
-    explains(error: PlumblineError, { desired: { object } }: Apply): boolean {
-      if (error.code === 'NAMESPACE_NOT_FOUND') return namespaces.has(object.metadata.namespace ?? '');
-      if (error.code === 'KIND_NOT_SERVED' || (error.code === 'API_INVALID' && refusalOf(error)?.status === 500)) {
-        return has('CustomResourceDefinition') && object.kind !== 'CustomResourceDefinition';
-      }
-      if (error.code === 'API_NOT_FOUND' && object.kind.endsWith('RoleBinding')) return has('Role') || has('ClusterRole');
-      return error.code === 'API_FORBIDDEN' && object.kind === 'Pod' && (has('ServiceAccount') || has('PriorityClass'));
-    },
-  };
-}
-
-/**
- * A field that we held at the last apply and somebody took since is drift, and taken back. One that we never held is theirs: a conflict.
- * A field of another Project is never taken.
- */
-async function tryApply(apply: Apply, project: Project, account: Cluster): Promise<Applied & { force: boolean }> {
-  const attempt = async (force: boolean) => ({
-    ...(await account.apply(apply.desired.object, { manager: fieldManagerOf(project), force, dryRun: true })),
-    force,
-  });
-  try {
-    return await attempt(false);
-  } catch (error) {
-    const refusal = refusalOf(error);
-    if (!isPlumblineError(error) || error.code !== 'API_CONFLICT' || !apply.live || !refusal?.managers.length) throw error;
-    const conflict = conflictOf(refusal, apply, apply.live, project);
-    if (conflict) throw conflict;
-    return attempt(true);
-  }
-}
-
-function conflictOf(refusal: ApiRefusal, apply: Apply, live: KubeObject, project: Project): PlumblineError | undefined {
-  const name = nameOf(refOf(live));
-  const rival = refusal.managers.find((manager) => manager.startsWith('plumbline:') && manager !== fieldManagerOf(project));
-  if (rival)
-    return new PlumblineError('OBJECT_OF_ANOTHER_PROJECT', `${name} is also written by ${rival}`, {
-      hint: 'remove it from one of the two',
-    });
-  const owned = apply.entry?.uid === live.metadata.uid ? (apply.entry?.owned ?? '') : '';
-  const theirs = refusal.fields.filter((field) => !heldBefore(owned, field));
-  const [first] = theirs;
-  if (first === undefined) return undefined;
-  const managers = [...new Set(refusal.managers)].join(', ');
-  return new PlumblineError('FIELD_CONFLICT', `${name}: ${theirs.join(', ')} ${theirs.length === 1 ? 'is' : 'are'} held by ${managers}`, {
-    hint: `remove that from Git, or let ${managers} give it up`,
-    at: { object: name, field: first },
-  });
-}
 
 /**
  * @param entries the inventory as it stands; what is applied is added before, what is deleted is taken out after.
@@ -279,39 +174,4 @@ async function pruneOne(prune: Prune, result: RunResult, doors: RunDoors): Promi
     if (isPlumblineError(error) && endsRun.has(error.code)) throw error;
     result.failed.push({ ...faultOf(error), severity: 'error' });
   }
-}
-
-/** Only this very object, unchanged since the plan saw it. */
-function deletePruned({ live }: Prune, account: Cluster, dry: boolean): Promise<boolean> {
-  const { uid = '', resourceVersion } = live.metadata;
-  return account.delete(refOf(live), { uid, ...(resourceVersion ? { resourceVersion } : {}), dryRun: dry });
-}
-
-function refused(error: unknown, apply: Apply): Finding {
-  const fault: Fault = faultOf(error);
-  return finding('error', fault.code, fault.message, {
-    ...(fault.hint ? { hint: fault.hint } : {}),
-    at: { ...fault.at, ...placeOf(apply) },
-  });
-}
-
-function placeOf({ desired }: Apply) {
-  return { file: desired.source.file, line: desired.source.line, object: nameOf(refOf(desired.object)) };
-}
-
-/** Runs `work` for all, at most `most` at a time; the first throw stops the rest from starting. */
-export async function each<T>(items: T[], most: number, work: (item: T) => Promise<void>): Promise<void> {
-  const left = [...items];
-  let thrown: { error: unknown } | undefined;
-  const lane = async () => {
-    for (let item = left.shift(); item !== undefined && !thrown; item = left.shift()) {
-      try {
-        await work(item);
-      } catch (error) {
-        thrown ??= { error };
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(most, items.length) }, lane));
-  if (thrown) throw thrown.error;
 }
