@@ -25,7 +25,7 @@ const without = (patterns) => patterns.map((pattern) => `--testPathIgnorePattern
  * @param {string[]} args
  */
 function chosen({ node, env }, args) {
-  const answer = spawnSync(node, [...jest, '--listTests', ...args], { cwd: root, env, encoding: 'utf8' });
+  const answer = spawnSync(node, [...jest, ...args, '--listTests'], { cwd: root, env, encoding: 'utf8' });
   return answer.stdout.split('\n').filter((line) => line.endsWith('.test.ts'));
 }
 
@@ -64,7 +64,8 @@ async function main(words) {
     const results = join(folder, 'results.json');
     const reporters = ['--reporters=default', `--reporters=${join(root, 'scripts/test-results.mjs')}`];
     const none = missing === undefined ? [] : ['--passWithNoTests'];
-    const argv = [...jest, ...reporters, ...without(ignored), ...none, ...args];
+    // The user's words first: jest's list options would take a path behind them for one of theirs.
+    const argv = [...jest, ...args, ...reporters, ...without(ignored), ...none];
     const { code } = await runChild(place.node, argv, { cwd: root, env: { ...place.env, PLUMBLINE_TEST_RESULTS: results } });
     return tell(code, readFigures(results), needing, missing);
   } finally {
