@@ -4,12 +4,15 @@
  */
 import { diffObjects } from '../diff.ts';
 import { type Fault, type Finding, faultOf } from '../error.ts';
-import type { Clone } from '../git.ts';
+import type { Clone, GitRemote } from '../git.ts';
 import type { CheckReport, PullRequest, Repository } from '../github.ts';
 import type { Rendered, Renderer } from '../render/render.ts';
 import { type Compared, type ProjectReport, reportFault, reportPull, reportStart } from '../report.ts';
 
-export const checkName = 'plumbline';
+/** `plumbline`; with the cluster's name where it has one, since each cluster answers for itself (SPEC 3). */
+export function checkNameOf(cluster: string | undefined): string {
+  return cluster ? `plumbline (${cluster})` : 'plumbline';
+}
 
 /** What a Project says of its source. `revision`: a branch; absent, the repository's default branch. */
 export type CheckedProject = {
@@ -26,8 +29,9 @@ export type CheckRequest = {
   number: number;
   /** Every project whose source is this repository; which of them the pull request touches is worked out here. */
   projects: readonly CheckedProject[];
-  clone: Clone;
+  clone(remote: GitRemote): Promise<Clone>;
   render: Renderer;
+  settings?: { cluster: string };
 };
 
 /** `closed`: there was nothing to check (any more). `fault`: what the failure is about when it is not about the manifests. */
@@ -62,13 +66,14 @@ export async function checkPullRequest(request: CheckRequest): Promise<CheckOutc
   return outcome;
 }
 
-async function checkHead({ repository, projects, clone, render }: CheckRequest, pull: PullRequest): Promise<CheckOutcome> {
+async function checkHead(request: CheckRequest, pull: PullRequest): Promise<CheckOutcome> {
+  const { repository, settings } = request;
   const { headSha } = pull;
-  const { id } = await repository.openCheck(checkName, headSha, reportStart(headSha));
+  const { id } = await repository.openCheck(checkNameOf(settings?.cluster), headSha, reportStart(headSha));
   let report: CheckReport;
   let fault: ReturnType<typeof faultOf> | undefined;
   try {
-    report = await offlineReport(repository, projects, pull, clone, render);
+    report = await offlineReport(request, pull);
   } catch (thrown) {
     fault = faultOf(thrown);
     report = reportFault(fault);
@@ -78,15 +83,10 @@ async function checkHead({ repository, projects, clone, render }: CheckRequest, 
   return { result: 'completed', checkId: id, headSha, conclusion, ...(fault ? { fault } : {}) };
 }
 
-async function offlineReport(
-  repository: Repository,
-  projects: readonly CheckedProject[],
-  pull: PullRequest,
-  clone: Clone,
-  render: Renderer,
-): Promise<CheckReport> {
+async function offlineReport({ repository, projects, clone: open, render }: CheckRequest, pull: PullRequest): Promise<CheckReport> {
   const { number, baseRef, headSha } = pull;
   const onBase = projects.filter(({ revision }) => branchOf(revision ?? repository.defaultBranch) === baseRef);
+  const clone = await open({ url: repository.cloneUrl, token: await repository.token() });
   const tip = `refs/heads/${baseRef}`;
   await clone.fetch([tip, headSha], 'full');
   const baseSha = (await clone.commit(tip)).sha;

@@ -1,10 +1,13 @@
 /** Which open pull requests lack their check, in as few requests as possible. */
 import type { PullRequest, Repository } from '../github.ts';
-import { checkName } from './check.ts';
 import type { KnownHead, KnownPulls } from './memory.ts';
 
 /** `waiting`: numbers whose newest head has no completed check, newest first. `pulls`: what to remember once they have Jobs. */
-export async function waitingPulls(repository: Repository, known: KnownPulls): Promise<{ waiting: number[]; pulls: KnownPulls }> {
+export async function waitingPulls(
+  repository: Repository,
+  known: KnownPulls,
+  checkName: string,
+): Promise<{ waiting: number[]; pulls: KnownPulls }> {
   const newest = await repository.pullRequestsByUpdate(known.etag);
   const heads = newest.unchanged ? { ...known.heads } : merged(known, newest.pulls, await restOf(repository, known, newest));
   const waiting: number[] = [];

@@ -10,6 +10,7 @@ import type { GitHub, Repository } from '../github.ts';
 import { type Project, projectKind, projectOf } from '../project.ts';
 import { type Look, lookAt } from '../sync/look.ts';
 import { loadInventory, storeInventory } from '../sync/store.ts';
+import { checkNameOf } from './check.ts';
 import { dueReason } from './due.ts';
 import { ensureJob } from './ensure-job.ts';
 import { knownRepository } from './known-repository.ts';
@@ -25,6 +26,7 @@ export type TickDoors = {
   github: GitHub | undefined;
   refs(remote: GitRemote): Promise<Map<string, string>>;
   clock: Clock;
+  settings?: { cluster: string };
   log(line: Record<string, unknown>): void;
 };
 
@@ -140,7 +142,7 @@ async function recordLook(
 async function lookAtPulls(repository: Repository, memory: Memory, result: TickResult, doors: TickDoors): Promise<void> {
   const known = memory.repositories[repository.fullName.toLowerCase()];
   if (!known) return;
-  const { waiting, pulls } = await waitingPulls(repository, known.pulls);
+  const { waiting, pulls } = await waitingPulls(repository, known.pulls, checkNameOf(doors.settings?.cluster));
   for (const number of waiting) {
     const request = { kind: 'pull', installation: repository.installationId, repository: repository.id, number } as const;
     const { job, created } = await ensureJob(doors.cluster, request);

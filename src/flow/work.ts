@@ -78,8 +78,7 @@ async function checkPull(request: WorkRequest & { kind: 'pull' }, doors: WorkDoo
       const { revision, path, manifestType, recurse } = source;
       return { namespace, name, path, manifestType, recurse, ...(revision === undefined ? {} : { revision }) };
     });
-    const clone = await doors.clone({ url: repository.cloneUrl, token: await repository.token() });
-    const outcome = await checkPullRequest({ repository, number: request.number, projects, clone, render: doors.render });
+    const outcome = await checkPullRequest({ ...doors, repository, number: request.number, projects });
     doors.log({ repository: repository.fullName, pull: request.number, ...outcome });
   } finally {
     await lease.release();
