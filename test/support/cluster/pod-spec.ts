@@ -1,5 +1,5 @@
 /** What the process node reads of a pod, and what it makes of it: arguments, environment and volumes of real processes. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { KubeMetadata } from '../../../src/object.ts';
 import { type Api, ApiError } from './api.ts';
@@ -263,13 +263,15 @@ function writeKubeconfig(container: Container, pod: Pod, place: Place, volumes: 
     const token = sources.find((source) => source.serviceAccountToken && source.serviceAccountToken.audience === undefined);
     if (token?.serviceAccountToken === undefined) continue;
     const name = 'in-cluster';
+    const tokenFile = join(volumes.get(mount.name) ?? '', token.serviceAccountToken.path);
     const config = {
       apiVersion: 'v1',
       kind: 'Config',
       clusters: [
         { name, cluster: { server: place.server.url, 'certificate-authority-data': Buffer.from(place.server.ca).toString('base64') } },
       ],
-      users: [{ name, user: { tokenFile: join(volumes.get(mount.name) ?? '', token.serviceAccountToken.path) } }],
+      // client-node reads the file's name only from its own in-cluster configuration, never from a kubeconfig.
+      users: [{ name, user: { tokenFile, token: readFileSync(tokenFile, 'utf8') } }],
       contexts: [{ name, context: { cluster: name, user: name, namespace: pod.metadata.namespace } }],
       'current-context': name,
     };
