@@ -16,7 +16,11 @@ function follow(schema: Schema): Schema {
   return here;
 }
 
-const alternatives = (schema: Schema): Schema[] => ((schema['anyOf'] ?? schema['oneOf'] ?? []) as Schema[]).map(follow);
+/** Alternatives may nest: an account is null or (a user or an enterprise). */
+function alternatives(schema: Schema): Schema[] {
+  const own = ((schema['anyOf'] ?? schema['oneOf'] ?? []) as Schema[]).map(follow);
+  return own.flatMap((one) => (one['properties'] || one['items'] || one['type'] ? [one] : [one, ...alternatives(one)]));
+}
 
 /** Of several shapes, the first that holds properties. */
 function shapeOf(schema: Schema, wanted: 'object' | 'array'): Schema {
