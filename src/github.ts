@@ -9,6 +9,7 @@ import {
   type Comment,
   commentOf,
   hasNext,
+  installationOf,
   type KnownRepository,
   knownRepositoryOf,
   listOf,
@@ -64,8 +65,9 @@ export function connectGitHub(settings: GitHubSettings): GitHub {
   return {
     async installationOf(repository) {
       const { data } = await client.run(client.app, 'read', ({ rest }) => rest.apps.getRepoInstallation(placeOf(repository)));
-      if (data.suspended_at) throw new PlumblineError('GITHUB_FORBIDDEN', `the installation of the App on ${repository} is suspended`);
-      return { installationId: data.id };
+      const { id, suspended } = installationOf(data);
+      if (suspended) throw new PlumblineError('GITHUB_FORBIDDEN', `the installation of the App on ${repository} is suspended`);
+      return { installationId: id };
     },
     async readingToken(installationId) {
       const { token, expiresAt } = await createToken(client, installationId, reading);

@@ -95,6 +95,26 @@ export function knownRepositoryOf(answer: unknown, installationId: number): Know
   };
 }
 
+/** A new token, its end, and the repository it was asked for. */
+export function tokenOf(answer: unknown): { token: string; expiresAt: string; repository: unknown } {
+  const token = objectOf(answer, 'a token');
+  const expiresAt = textOf(token, 'expires_at');
+  if (Number.isNaN(Date.parse(expiresAt))) throw unexpected('a token without its end');
+  const { repositories } = token;
+  return { token: textOf(token, 'token'), expiresAt, repository: Array.isArray(repositories) ? repositories[0] : undefined };
+}
+
+/** An installation of the App. */
+export function installationOf(answer: unknown): { id: number; suspended: boolean } {
+  const installation = objectOf(answer, 'an installation');
+  return { id: numberOf(installation, 'id'), suspended: typeof installation['suspended_at'] === 'string' };
+}
+
+/** The runs in a list of check runs. */
+export function checkRunsOf(answer: unknown): ReturnType<typeof checkRunOf>[] {
+  return listOf(objectOf(answer, 'a list of check runs')['check_runs']).map(checkRunOf);
+}
+
 /** A check run with the App that made it, and what it says (for a look after an answer that got lost). */
 export function checkRunOf(answer: unknown): { check: Check; appId: number; title: unknown; summary: unknown; annotations: number } {
   const run = objectOf(answer, 'a check run');

@@ -3,7 +3,7 @@
  * Source: REST API "Check runs" (fifty annotations a call, which are appended).
  */
 import { isPlumblineError } from '../error.ts';
-import { type Check, checkRunOf, listOf } from './answers.ts';
+import { type Check, checkRunOf, checkRunsOf } from './answers.ts';
 import type { Access, Client } from './client.ts';
 
 export type CheckAnnotation = {
@@ -43,9 +43,7 @@ export function checksOf(client: Client, access: Access, place: Place, appId: nu
   const findCheck: Checks['findCheck'] = async (name, headSha) => {
     const asked = { ...place, ref: headSha, check_name: name, app_id: appId, filter: 'latest', per_page: 100 } as const;
     const { data } = await client.run(access, 'read', ({ rest }) => rest.checks.listForRef(asked));
-    const ours = listOf(data.check_runs)
-      .map(checkRunOf)
-      .filter((run) => run.appId === appId && run.check.name === name);
+    const ours = checkRunsOf(data).filter((run) => run.appId === appId && run.check.name === name);
     return ours.map((run) => run.check).sort((a, b) => b.id - a.id)[0];
   };
 

@@ -3,7 +3,7 @@
  * Source: REST API "Create an installation access token for an app".
  */
 import type { Octokit } from '@octokit/rest';
-import { type KnownRepository, knownRepositoryOf, unexpected } from './answers.ts';
+import { type KnownRepository, knownRepositoryOf, tokenOf } from './answers.ts';
 import type { Access, Client } from './client.ts';
 
 /** `expiresAt`: ISO 8601; GitHub gives an hour. */
@@ -31,13 +31,8 @@ export async function createToken(
   const { data } = await client.run(client.app, 'write', ({ rest }) =>
     rest.apps.createInstallationAccessToken({ installation_id: installationId, permissions, ...scope }),
   );
-  if (typeof data.token !== 'string' || Number.isNaN(Date.parse(data.expires_at))) throw unexpected('a token without its end');
-  const repository = data.repositories?.[0];
-  return {
-    token: data.token,
-    expiresAt: data.expires_at,
-    repository: repository && knownRepositoryOf(repository, installationId),
-  };
+  const { token, expiresAt, repository } = tokenOf(data);
+  return { token, expiresAt, repository: repository === undefined ? undefined : knownRepositoryOf(repository, installationId) };
 }
 
 /** @param first a token that is at hand already */

@@ -84,6 +84,8 @@ export class Server {
       conditional: request.headers['if-none-match'] !== undefined,
     };
     this.requests.push(entry);
+    // Clients correct the time in their JWT by this.
+    response.setHeader('date', new Date(entry.at).toUTCString());
     const git = isGitPath(url.pathname);
     const found = git ? undefined : match(entry.method, this.#restPath(url.pathname));
     entry.operation = git ? 'git' : (found?.key ?? 'unknown');

@@ -176,7 +176,7 @@ export function comment(state: State, repo: Repository, one: Comment): Json {
     created_at: stamp(one.createdAt),
     updated_at: stamp(one.updatedAt),
     url: `${repoUrl(state, repo)}/issues/comments/${one.id}`,
-    html_url: `${pageUrl(state, repo)}/issues/${one.issue}#issuecomment-${one.id}`,
+    html_url: `${pageUrl(state, repo)}/${repo.issues.get(one.issue)?.pull ? 'pull' : 'issues'}/${one.issue}#issuecomment-${one.id}`,
     issue_url: `${repoUrl(state, repo)}/issues/${one.issue}`,
   };
 }
