@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createAppAuth } from '@octokit/auth-app';
 import { Octokit } from '@octokit/rest';
-import { type GitHubOptions, type LoopbackGitHub, startGitHub } from '../support/github/github.ts';
+import { type GitHub, type GitHubOptions, startGitHub } from '../support/github/github.ts';
 import type { RegisteredApp } from '../support/github/owners.ts';
 import type { People } from '../support/github/people.ts';
 import type { Permissions } from '../support/github/state.ts';
@@ -53,7 +53,7 @@ export async function receive(): Promise<Receiver> {
 
 export type InstalledApp = RegisteredApp & { installationId: number };
 export type Desk = {
-  github: LoopbackGitHub;
+  github: GitHub;
   people: People;
   receiver: Receiver;
   app: InstalledApp;
@@ -79,17 +79,24 @@ export async function openDesk(options: GitHubOptions = {}): Promise<Desk> {
   const registered = await owners.registerApp({ permissions: PERMISSIONS, events: EVENTS, webhookUrl: receiver.url, secret: SECRET });
   const app = { ...registered, ...owners.installApp(registered.appId, ['acme/api']) };
   const close = async () => {
-    await github.stop();
-    await receiver.close();
-    await rm(folder, { recursive: true, force: true });
+    try {
+      await github.stop();
+    } finally {
+      await receiver.close();
+      await rm(folder, { recursive: true, force: true });
+    }
   };
   return { github, people, receiver, app, folder, close };
 }
+
+/** Refusals are what these tests are about; octokit would log each. */
+const log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
 /** Octokit as the App's installation, as our product signs in. */
 export async function actAs(desk: Desk, app: InstalledApp): Promise<Octokit> {
   const auth = { appId: app.appId, privateKey: app.privateKey, installationId: app.installationId };
   return new Octokit({
+    log,
     baseUrl: desk.github.apiUrl,
     authStrategy: createAppAuth,
     auth,
@@ -99,9 +106,9 @@ export async function actAs(desk: Desk, app: InstalledApp): Promise<Octokit> {
 }
 
 export const actAsApp = (desk: Desk, app: RegisteredApp) =>
-  new Octokit({ baseUrl: desk.github.apiUrl, authStrategy: createAppAuth, auth: { appId: app.appId, privateKey: app.privateKey } });
+  new Octokit({ log, baseUrl: desk.github.apiUrl, authStrategy: createAppAuth, auth: { appId: app.appId, privateKey: app.privateKey } });
 
-export const withToken = (desk: Desk, token: string) => new Octokit({ baseUrl: desk.github.apiUrl, auth: token });
+export const withToken = (desk: Desk, token: string) => new Octokit({ log, baseUrl: desk.github.apiUrl, auth: token });
 
 export type GitResult = { code: number; out: string; err: string };
 

@@ -18,7 +18,7 @@ export type GitHubOptions = {
   deliveryTimeoutMs?: number;
 };
 
-export type LoopbackGitHub = {
+export type GitHub = {
   /** `http://127.0.0.1:PORT`: git under `/OWNER/NAME.git`. */
   url: string;
   /** `URL/api/v3`: octokit's and Probot's `baseUrl`. */
@@ -41,7 +41,7 @@ export type LoopbackGitHub = {
   stop(): Promise<void>;
 };
 
-export async function startGitHub(options: GitHubOptions = {}): Promise<LoopbackGitHub> {
+export async function startGitHub(options: GitHubOptions = {}): Promise<GitHub> {
   const state = new State(await mkdtemp(join(tmpdir(), 'github-')));
   const faults = new Faults();
   const defects: string[] = [];
