@@ -278,6 +278,10 @@ export const errorCodes = {
     means: 'The runner was told to stop (its node is drained, or its Job ran too long) and recorded how far it came.',
     fix: 'Nothing to do: the next run goes on from there.',
   },
+  RUNNER_COMMAND: {
+    means: 'The runner was started with words that it does not know.',
+    fix: 'Start it as `runner tick`, as the CronJob does.',
+  },
 } as const satisfies Record<string, Explanation>;
 
 export type ErrorCode = keyof typeof errorCodes;

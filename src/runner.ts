@@ -7,7 +7,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connectCluster } from './cluster.ts';
-import { faultOf, formatFault } from './error.ts';
+import { faultOf, formatFault, PlumblineError } from './error.ts';
 import type { Clock } from './flow/lease.ts';
 import { tick } from './flow/tick.ts';
 import { doWork, readSettings, type WorkDoors } from './flow/work.ts';
@@ -28,6 +28,12 @@ const clock: Clock = {
 const stop = new AbortController();
 
 async function main(): Promise<void> {
+  const [command = 'tick', ...more] = process.argv.slice(2);
+  if (command !== 'tick' || more.length > 0) {
+    throw new PlumblineError('RUNNER_COMMAND', `"${[command, ...more].join(' ')}" is no command of the runner`, {
+      hint: 'it knows one: tick',
+    });
+  }
   const { JOB_NAME, POD_NAME, RENDER_SOCKET, SCRATCH, GITHUB_APP_ID, GITHUB_PRIVATE_KEY } = process.env;
   const cluster = connectCluster();
   const settings = await readSettings(cluster);

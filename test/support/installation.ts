@@ -4,11 +4,13 @@
  */
 import { join } from 'node:path';
 import type { KubeObject } from '../../src/object.ts';
-import { type ControlPlane, startControlPlane } from './cluster/control-plane.ts';
+import { type Cluster, type ControlPlane, startControlPlane } from './cluster/control-plane.ts';
+import { openCluster } from './cluster/open-cluster.ts';
 import { type ProcessNode, startProcessNode } from './cluster/process-node.ts';
 import { until } from './cluster/until.ts';
 import { type GitHub, startGitHub } from './github/github.ts';
 import type { RegisteredApp } from './github/owners.ts';
+import { nowhere, startJobRunner } from './job-runner.ts';
 import { install } from './project-world.ts';
 
 /** What `app.yml` asks for. */
@@ -25,15 +27,14 @@ export const appPermissions = {
 export const appEvents = ['check_run', 'check_suite', 'issue_comment', 'merge_group', 'pull_request', 'push', 'repository'];
 
 export type Installation = {
-  plane: ControlPlane;
-  node: ProcessNode;
+  cluster: Cluster;
   github: GitHub;
   app: RegisteredApp;
   /** A namespace with the account `plumbline`, which may write what `admin` may. */
   tenant(name: string): Promise<void>;
   project(namespace: string, name: string, spec: Record<string, unknown>): Promise<void>;
-  /** One tick, as the CronJob would start it, and what its runner logged. */
-  tick(): Promise<string>;
+  /** One tick, as the CronJob would start it; returns when it has ended. */
+  tick(): Promise<void>;
   /** Waits until every Job of the runner has ended; throws with its log when one failed. */
   jobsSettled(): Promise<void>;
   jobs(): Promise<KubeObject[]>;
@@ -41,78 +42,104 @@ export type Installation = {
   logs(): string;
   stop(): Promise<void>;
 };
+/** On a control plane of our own, which tests may look into. */
+export type OwnInstallation = Installation & { plane: ControlPlane; node: ProcessNode };
 
 /** `suspendTicks`: the CronJob waits for `tick()` instead of for the minute. */
-export async function startInstallation(options: { suspendTicks: boolean; echo?: (line: string) => void }): Promise<Installation> {
+export async function startInstallation(options: { suspendTicks: boolean; echo?: (line: string) => void }): Promise<OwnInstallation> {
   const plane = await startControlPlane();
-  const stops: (() => Promise<void>)[] = [() => plane.stop()];
-  try {
-    const github = await startGitHub();
-    stops.unshift(() => github.stop());
-    const app = await github.owners.registerApp({ permissions: appPermissions, events: appEvents });
-    await install(plane);
-    await plane.kubectl(['apply', '--server-side', '-k', join(import.meta.dirname, '../../deploy/app')]);
-    await configure(plane, github, app, options.suspendTicks);
+  const stops: Stop[] = [() => plane.stop()];
+  return orStopped(stops, async () => {
+    const { github, app } = await startWorld(plane, stops, options.suspendTicks);
     const node = await startProcessNode(plane, options.echo ? { echo: options.echo } : {});
     stops.unshift(() => node.stop());
-    return installation(plane, node, github, app, stops);
+    const logs = () =>
+      node
+        .pods(system.namespace)
+        .map((pod) => node.logs(system.namespace, pod))
+        .join('');
+    return { ...installation(plane, github, app, logs, stops), plane, node };
+  });
+}
+
+/** On a cluster that somebody has, which must not hold Plumbline yet: everything that was made there goes with `stop`. */
+export async function startInstallationOn(context: string): Promise<Installation> {
+  const { cluster } = await openCluster({ context });
+  const stops: Stop[] = [() => cluster.stop()];
+  return orStopped(stops, async () => {
+    const there = await cluster.tryKubectl(['get', 'crd', 'projects.plumbline.dev']);
+    if (there.code === 0)
+      throw new Error(`Plumbline is installed in ${context} already, and the demo would remove it when it ends: use another cluster`);
+    const deploy = join(import.meta.dirname, '../../deploy');
+    stops.unshift(async () => {
+      for (const folder of [join(deploy, 'app'), deploy])
+        await cluster.kubectl(['delete', '--ignore-not-found', '--wait=false', '-k', folder], { timeout: 120_000 });
+    });
+    const { github, app } = await startWorld(cluster, stops, true);
+    const template = { spec: { jobTemplate: { spec: { template: { spec: { nodeSelector: nowhere } } } } } };
+    await cluster.kubectl(['patch', 'cronjob', 'runner', '--type=merge', '-p', JSON.stringify(template)], system);
+    const runner = await startJobRunner(cluster, app);
+    stops.unshift(() => runner.stop());
+    return installation(cluster, github, app, runner.logs, stops);
+  });
+}
+
+type Stop = () => Promise<void>;
+const system = { namespace: 'plumbline-system' };
+
+async function orStopped<T>(stops: Stop[], start: () => Promise<T>): Promise<T> {
+  try {
+    return await start();
   } catch (error) {
     for (const stop of stops) await stop();
     throw error;
   }
 }
 
-async function configure(plane: ControlPlane, github: GitHub, app: RegisteredApp, suspendTicks: boolean): Promise<void> {
-  const system = { namespace: 'plumbline-system' };
-  await plane.kubectl(
-    ['create', 'secret', 'generic', 'plumbline-github', `--from-literal=appId=${app.appId}`, `--from-literal=privateKey=${app.privateKey}`],
-    system,
-  );
-  const data = { 'github.apiUrl': github.apiUrl, 'github.url': github.url };
-  await plane.kubectl(['patch', 'configmap', 'plumbline-config', '--type=merge', '-p', JSON.stringify({ data })], system);
-  if (suspendTicks) await plane.kubectl(['patch', 'cronjob', 'runner', '--type=merge', '-p', '{"spec":{"suspend":true}}'], system);
+async function startWorld(cluster: Cluster, stops: Stop[], suspendTicks: boolean): Promise<{ github: GitHub; app: RegisteredApp }> {
+  const github = await startGitHub();
+  stops.unshift(() => github.stop());
+  const app = await github.owners.registerApp({ permissions: appPermissions, events: appEvents });
+  await install(cluster);
+  await cluster.kubectl(['apply', '--server-side', '-k', join(import.meta.dirname, '../../deploy/app')]);
+  // Here the App is a process that can be killed; in a cluster it is this Deployment.
+  await cluster.kubectl(['scale', 'deployment', 'plumbline-app', '--replicas=0'], system);
+  const key = [`--from-literal=appId=${app.appId}`, `--from-literal=privateKey=${app.privateKey}`];
+  await cluster.kubectl(['create', 'secret', 'generic', 'plumbline-github', ...key], system);
+  const data = { 'github.apiUrl': github.apiUrl };
+  await cluster.kubectl(['patch', 'configmap', 'plumbline-config', '--type=merge', '-p', JSON.stringify({ data })], system);
+  if (suspendTicks) await cluster.kubectl(['patch', 'cronjob', 'runner', '--type=merge', '-p', '{"spec":{"suspend":true}}'], system);
+  return { github, app };
 }
 
-function installation(
-  plane: ControlPlane,
-  node: ProcessNode,
-  github: GitHub,
-  app: RegisteredApp,
-  stops: (() => Promise<void>)[],
-): Installation {
+function installation(cluster: Cluster, github: GitHub, app: RegisteredApp, logs: () => string, stops: Stop[]): Installation {
   let ticks = 0;
-  const namespace = 'plumbline-system';
-  const jobs = async () => (await plane.api.ok<{ items: KubeObject[] }>('GET', `/apis/batch/v1/namespaces/${namespace}/jobs`)).items;
-  const logs = () =>
-    node
-      .pods(namespace)
-      .map((pod) => node.logs(namespace, pod))
-      .join('');
+  const jobs = async () => (JSON.parse(await cluster.kubectl(['get', 'jobs', '-o', 'json'], system)) as { items: KubeObject[] }).items;
   const isEnded = (job: KubeObject) => conditions(job).some((one) => one === 'Complete' || one === 'Failed');
   return {
-    plane,
-    node,
+    cluster,
     github,
     app,
     jobs,
     logs,
     async tenant(name) {
-      await plane.kubectl(['create', 'namespace', name]);
-      await plane.kubectl(['create', 'serviceaccount', 'plumbline'], { namespace: name });
-      await plane.kubectl(['create', 'rolebinding', 'plumbline', '--clusterrole=admin', `--serviceaccount=${name}:plumbline`], {
-        namespace: name,
-      });
+      await cluster.kubectl(['create', 'namespace', name]);
+      stops.unshift(async () => void (await cluster.kubectl(['delete', 'namespace', name, '--wait=false', '--ignore-not-found'])));
+      await cluster.kubectl(['create', 'serviceaccount', 'plumbline'], { namespace: name });
+      const binding = ['create', 'rolebinding', 'plumbline', '--clusterrole=admin', `--serviceaccount=${name}:plumbline`];
+      await cluster.kubectl(binding, { namespace: name });
     },
-    async project(inNamespace, name, spec) {
-      const object = { apiVersion: 'plumbline.dev/v1alpha1', kind: 'Project', metadata: { name, namespace: inNamespace }, spec };
-      await plane.kubectl(['apply', '--server-side', '-f', '-'], { input: JSON.stringify(object) });
+    async project(namespace, name, spec) {
+      const object = { apiVersion: 'plumbline.dev/v1alpha1', kind: 'Project', metadata: { name, namespace }, spec };
+      await cluster.kubectl(['apply', '--server-side', '-f', '-'], { input: JSON.stringify(object) });
     },
     async tick() {
       const name = `tick-${++ticks}`;
-      await plane.kubectl(['create', 'job', name, '--from=cronjob/runner'], { namespace });
-      await until(`${name} ends`, 60_000, async () => (await jobs()).some((job) => job.metadata.name === name && isEnded(job)));
-      const pod = node.pods(namespace).find((one) => one.startsWith(`${name}-`));
-      return pod ? node.logs(namespace, pod, 'runner') : '';
+      await cluster.kubectl(['create', 'job', name, '--from=cronjob/runner'], system);
+      await until(`${name} ends`, 60_000, async () => {
+        const job = (await jobs()).find((one) => one.metadata.name === name);
+        return !job || isEnded(job);
+      });
     },
     async jobsSettled() {
       await until('every Job of the runner has ended', 120_000, async () => (await jobs()).every(isEnded));

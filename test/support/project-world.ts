@@ -45,7 +45,7 @@ export type World = {
 };
 
 /** Installs CRDs, accounts and rights as `kubectl apply -k deploy` does. */
-export async function install(plane: ControlPlane): Promise<void> {
+export async function install(plane: Pick<ControlPlane, 'kubectl'>): Promise<void> {
   await plane.kubectl(['apply', '--server-side', '--force-conflicts', '-k', join(import.meta.dirname, '../../deploy')]);
   await plane.kubectl([
     'wait',
