@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { packagesAreCurrent } from '../../scripts/setup.mjs';
@@ -115,6 +115,17 @@ describe('the programs of the test cluster', () => {
     expect(both.map((one) => one.stderr).join('')).toContain('building kubernetes for the test cluster from its Go modules');
     expect((await sandbox.run('node', setUp('cluster'))).stderr).toBe('');
     expect(calls()).toHaveLength(2);
+  });
+
+  test("a cache folder of one's own for one run keeps Go's own cache, where there is one", async () => {
+    open({ packages: true }).program('go', go('1.26.8', `echo "cache $GOCACHE" >> "$HOME/caches"; ${builds}`));
+    await sandbox.run('node', setUp('cluster'));
+    mkdirSync(join(sandbox.folder, '.cache/go-build'));
+    await sandbox.run('node', setUp('cluster'), { XDG_CACHE_HOME: join(sandbox.folder, 'trial') });
+    await sandbox.run('node', setUp('cluster'), { XDG_CACHE_HOME: join(sandbox.folder, 'trial-2'), GOCACHE: '/said' });
+    const usual = join(sandbox.folder, '.cache/go-build');
+    const caches = readFileSync(join(sandbox.folder, 'caches'), 'utf8').trim().split('\n');
+    expect(caches).toEqual(['cache ', 'cache ', `cache ${usual}`, `cache ${usual}`, 'cache /said', 'cache /said']);
   });
 
   test('other pins are built anew', async () => {

@@ -4,7 +4,7 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { withLock } from '../../../scripts/lock.mjs';
@@ -117,10 +117,28 @@ function requireGo(env) {
     throw new Error(`the test cluster needs Go ${needed}, and go on PATH is ${has}: ${fix}`);
 }
 
-// GOTOOLCHAIN: never fetch another compiler behind the user's back. GOWORK: a workspace around the clone must not change the pins.
-/** @param {NodeJS.ProcessEnv} env */
+/**
+ * GOTOOLCHAIN: never fetch another compiler behind the user's back. GOWORK: a workspace around the clone must not change the pins.
+ * @param {NodeJS.ProcessEnv} env
+ */
 function goEnvironment(env) {
-  return { ...env, CGO_ENABLED: '0', GOTOOLCHAIN: 'local', GOWORK: 'off' };
+  return { ...env, ...warmCache(env), CGO_ENABLED: '0', GOTOOLCHAIN: 'local', GOWORK: 'off' };
+}
+
+/**
+ * Go keeps its own cache under XDG_CACHE_HOME too. Where that is set for one run (a trial of a fresh clone), the cache that this user's
+ * Go has always had saves the minutes that compiling all of Kubernetes takes.
+ * @param {NodeJS.ProcessEnv} env
+ */
+function warmCache(env) {
+  if (env['GOCACHE'] || !env['XDG_CACHE_HOME'] || existsSync(join(env['XDG_CACHE_HOME'], 'go-build'))) return {};
+  const usual = join(env['HOME'] ?? homedir(), '.cache', 'go-build');
+  try {
+    accessSync(usual, constants.W_OK);
+    return { GOCACHE: usual };
+  } catch {
+    return {};
+  }
 }
 
 /** @param {Recipe} step @param {string} folder @param {NodeJS.ProcessEnv} env @param {(line: string) => void} say */
