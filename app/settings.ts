@@ -4,6 +4,7 @@
  */
 import { createPrivateKey } from 'node:crypto';
 import { PlumblineError } from '../src/error.ts';
+import { checkNameOf } from '../src/flow/check.ts';
 
 export type Settings = {
   appId: number;
@@ -44,7 +45,6 @@ export function readSettings(environment: Environment): Settings {
     faults.push(`GITHUB_API_URL is ${JSON.stringify(apiUrl)}, an address that begins with https:// was expected`);
   }
   if (faults.length > 0) throw new PlumblineError('APP_SETTINGS', faults.join('; '));
-  const cluster = environment['CLUSTER_NAME'];
   return {
     appId,
     privateKey,
@@ -52,7 +52,7 @@ export function readSettings(environment: Environment): Settings {
     apiUrl,
     host: environment['HOST'] || '127.0.0.1',
     port,
-    checkName: cluster ? `plumbline (${cluster})` : 'plumbline',
+    checkName: checkNameOf(environment['CLUSTER_NAME'] || undefined),
   };
 }
 

@@ -29,6 +29,17 @@ export const ERRATA: Erratum[] = [
     source: 'github/rest-api-description#161',
     change: headOf('pull-request-simple'),
   },
+  {
+    what: 'an App that asked for merge_group says so when its suite is re-run, as it does when the suite is requested',
+    source: 'webhook-check-suite-requested of the same description lists it',
+    change: (contract) => {
+      const events = ['properties', 'check_suite', 'properties', 'app', 'properties', 'events', 'items'];
+      const items = at(contract, 'webhookSchemas', 'webhook-check-suite-rerequested', ...events);
+      const known = items['enum'] as string[];
+      if (known.includes('merge_group')) throw new Error('merge_group is listed already: the row can go');
+      items['enum'] = [...known, 'merge_group'];
+    },
+  },
 ];
 
 /** `operation · where · title`: reason. */
