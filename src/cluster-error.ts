@@ -31,7 +31,7 @@ export function apiError(status: number, body: ApiStatus | string, about?: Objec
   const refusal: ApiRefusal = {
     status,
     reason: answer.reason ?? '',
-    missing: status === 404 ? missingThing(answer) : undefined,
+    missing: status === 404 ? missingThing(answer, about) : undefined,
     fields: fieldsOf(message, causes),
     managers: [...message.matchAll(/conflicts? with "((?:[^"\\]|\\.)*)"/g)].map((match) => match[1] ?? ''),
   };
@@ -70,9 +70,9 @@ function verdict({ status, missing }: ApiRefusal, message: string): { code: Erro
 }
 
 /** Which thing a 404 is about: told apart by the body only; a plain-text 404 is a path that nobody serves. */
-function missingThing({ kind, reason, details }: ApiStatus): string | undefined {
+function missingThing({ kind, reason, details }: ApiStatus, about: ObjectRef | undefined): string | undefined {
   if (kind !== 'Status' || reason !== 'NotFound' || !details?.name) return undefined;
-  return details.kind === 'namespaces' ? 'namespace' : 'object';
+  return details.kind === 'namespaces' && about?.kind !== 'Namespace' ? 'namespace' : 'object';
 }
 
 /** Fields as JSON pointers or dotted paths, as the server gave them: causes first, else `.spec.x` in the message. */

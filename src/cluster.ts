@@ -6,7 +6,7 @@
  */
 import { type HttpMethod, IsomorphicFetchHttpLibrary, KubeConfig, RequestContext, type ResponseContext } from '@kubernetes/client-node';
 import { type ApiStatus, apiError, isObjectMissing, unreachable } from './cluster-error.ts';
-import { PlumblineError } from './error.ts';
+import { isPlumblineError, PlumblineError } from './error.ts';
 import { type KubeObject, nameOf, type ObjectRef, refOf } from './object.ts';
 
 /** One served kind. `plural` is the path segment (`deployments`). */
@@ -65,8 +65,11 @@ const CALL_TIMEOUT_MS = 30_000;
 const MOST_IN_FLIGHT = 16;
 const ATTEMPTS = 4;
 
-/** From KUBECONFIG, else the pod's service account, else the person's kubeconfig; `context` picks another context of it. */
-export function connectCluster(options: { kubeconfig?: string; context?: string } = {}): Cluster {
+/**
+ * From KUBECONFIG, else the pod's service account, else the person's kubeconfig; `context` picks another context of it.
+ * `timeoutMs`: how long one request may take.
+ */
+export function connectCluster(options: { kubeconfig?: string; context?: string; timeoutMs?: number } = {}): Cluster {
   const config = new KubeConfig();
   try {
     if (options.kubeconfig) config.loadFromFile(options.kubeconfig);
@@ -83,7 +86,7 @@ export function connectCluster(options: { kubeconfig?: string; context?: string 
       hint: 'set KUBECONFIG, or run inside a pod with a service account',
     });
   }
-  return clusterOver(transport(config, server.replace(/\/$/, '')));
+  return clusterOver(transport(config, server.replace(/\/$/, ''), options.timeoutMs ?? CALL_TIMEOUT_MS));
 }
 
 type Transport = {
@@ -92,7 +95,7 @@ type Transport = {
   resources: Map<string, Promise<Resource[]>>;
 };
 
-function transport(config: KubeConfig, server: string): Transport {
+function transport(config: KubeConfig, server: string, timeoutMs: number): Transport {
   const http = new IsomorphicFetchHttpLibrary();
   const slots = bound(MOST_IN_FLIGHT);
   let dispatcher: ReturnType<RequestContext['getDispatcher']>;
@@ -111,7 +114,7 @@ function transport(config: KubeConfig, server: string): Transport {
     const own = request.getDispatcher();
     dispatcher ??= own;
     if (dispatcher) request.setDispatcher(dispatcher);
-    request.setSignal(AbortSignal.timeout(CALL_TIMEOUT_MS));
+    request.setSignal(AbortSignal.timeout(timeoutMs));
     try {
       return await answerOf(await http.send(request).toPromise());
     } catch (cause) {
@@ -290,7 +293,7 @@ async function listAll(
       return await allPages(ask, { method: 'GET', path, accept }, kind, options.labels);
     } catch (error) {
       // The continue token outlived etcd's history (410): what was read so far is no list, begin again.
-      const expired = error instanceof PlumblineError && error.code === 'API_EXPIRED';
+      const expired = isPlumblineError(error) && error.code === 'API_EXPIRED';
       if (!expired || restarts === 2) throw error;
     }
   }

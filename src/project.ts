@@ -113,7 +113,7 @@ export function projectOf(object: KubeObject): Project {
     annotations: metadata.annotations ?? {},
     source: {
       ...spec.source,
-      path: (spec.source.path ?? '/').replace(/^\/+|\/+$/g, ''),
+      path: cleanPath(spec.source.path ?? '/'),
       manifestType: spec.source.manifestType ?? 'detect',
       recurse: spec.source.recurse ?? true,
     },
@@ -132,9 +132,24 @@ export function projectOf(object: KubeObject): Project {
   };
 }
 
+/** Whether a pushed ref (`refs/heads/main`, `refs/tags/v1`) is the one that the project follows. */
+export function followsRef(project: Project, ref: string, defaultBranch: string): boolean {
+  const { revision } = project.source;
+  if (revision === undefined) return ref === `refs/heads/${defaultBranch}`;
+  return [revision, `refs/heads/${revision}`, `refs/tags/${revision}`].includes(ref);
+}
+
 /** Cluster-scoped objects and other namespaces are for Projects of the product's own namespace, which only the cluster's owner may write. */
 export function mayLeaveNamespace(project: Project): boolean {
   return project.namespace === productNamespace;
+}
+
+/** `/k8s/`, `./k8s` and `k8s//.` are all `k8s`; the repository's root is empty. */
+function cleanPath(path: string): string {
+  return path
+    .split('/')
+    .filter((part) => part !== '' && part !== '.')
+    .join('/');
 }
 
 /** `90s 5m 2h 3d`, in seconds. */

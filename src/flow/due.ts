@@ -25,7 +25,7 @@ export function dueReason(project: Project, revision: string | undefined, now: D
 }
 
 /** An approval that names what is pending; any other word is not ours to act on. */
-function isApproved(project: Project): boolean {
+export function isApproved(project: Project): boolean {
   const word = project.annotations[approveAnnotation];
   return (project.status.pending ?? []).some((one) => word === `${one.kind}-${one.key}`);
 }

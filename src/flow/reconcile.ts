@@ -6,19 +6,19 @@
  */
 import type { Cluster } from '../cluster.ts';
 import { type Finding, faultOf, PlumblineError } from '../error.ts';
-import { type KubeObject, nameOf, refOf } from '../object.ts';
+import { nameOf, refOf } from '../object.ts';
 import { approveAnnotation, type Project, projectKind, projectOf, syncAnnotation } from '../project.ts';
-import type { Rendered } from '../render/render.ts';
 import { type Desired, desiredObjects } from '../sync/desired.ts';
 import { driftOf } from '../sync/drift.ts';
 import { type DryRun, dryRun } from '../sync/dry-run.ts';
-import { each } from '../sync/each.ts';
 import { worstHealth } from '../sync/health.ts';
 import { goneMark, type Inventory, type InventoryEntry } from '../sync/inventory.ts';
-import { type Plan, planSync, refsToRead, summaryOf } from '../sync/plan.ts';
+import { readLive, scopesOf } from '../sync/live.ts';
+import { type Plan, planSync, summaryOf } from '../sync/plan.ts';
 import { entryOf, type RunResult, runPlan } from '../sync/run.ts';
 import { loadInventory, storeInventory } from '../sync/store.ts';
 import { keyOfWork } from '../work.ts';
+import { isApproved } from './due.ts';
 import { acquireLease, type Clock, type Held } from './lease.ts';
 import { projectAccount, readSource, type Source, type SourceDoors, trackedRevision } from './source.ts';
 import { camel, durationText, failure, type Outcome, statusOf, statusPatch, wordsOf } from './status.ts';
@@ -35,7 +35,6 @@ export type ReconcileDoors = SourceDoors & {
 
 type State = { project: Project; trigger: string; startedAt: Date };
 
-const READ_CONCURRENT = 16;
 const LEASE_WAIT_MS = 60_000;
 /** Newer commits that arrive meanwhile are taken along; whoever pushes faster than that gets the next tick. */
 const MOST_ROUNDS = 5;
@@ -53,6 +52,8 @@ export async function reconcile(
       const project = await readProject(ref, doors);
       if (!project || project.suspend || project.isDeleted) return last;
       const outcome = await attempt({ project, trigger, startedAt: doors.clock.now() }, doors, lease);
+      // Who is no longer the only writer may not speak for the project either.
+      lease.mayWrite();
       await record(project, outcome, doors);
       if (outcome.failed?.retry !== 'later') await answered(project, doors);
       last = outcome;
@@ -105,7 +106,7 @@ async function sync(state: State, source: Source, account: Cluster, doors: Recon
   const errors = (findings: Finding[]) => findings.filter((one) => one.severity === 'error');
   const refuse = (findings: Finding[]) => failure(findings[0]?.code ?? 'INTERNAL', findings, 'never', source.revision);
   if (errors(source.rendered.findings).length > 0) return refuse(errors(source.rendered.findings));
-  const scopes = await scopesOf(source.rendered, account);
+  const scopes = await scopesOf(source.rendered.objects, account);
   const { desired, findings } = desiredObjects(source.rendered.objects, project, (object) =>
     scopes.get(`${object.apiVersion} ${object.kind}`),
   );
@@ -122,18 +123,22 @@ async function sync(state: State, source: Source, account: Cluster, doors: Recon
   const work: Work = { state, source, desired, inventory, plan, tried };
   const drift = driftOf(tried.tried, project);
   const found = isNewWork(project, source.revision, plan);
-  if (!found.due && (drift.length > 0 || plan.prunes.length > 0) && !project.policy.selfHeal) return reportDrift(work, drift, doors);
-  if (found.due && project.policy.mode === 'manual' && !found.asked) return waiting(work);
+  if (!found.due && drift.length > 0 && !project.policy.selfHeal) return reportDrift(work, drift, doors, lease);
+  if (found.due && project.policy.mode === 'manual' && !found.asked && !isQuiet(work)) return waiting(work, drift);
   return carryOut(work, account, doors, lease);
 }
 
 type Work = { state: State; source: Source; desired: Desired[]; inventory: Inventory; plan: Plan; tried: DryRun };
 
+/** Everything is as Git has it already; only the record may have to move on. */
+function isQuiet({ plan, tried }: Work): boolean {
+  return tried.unknown.length === 0 && !tried.tried.some((one) => one.changes) && plan.prunes.length === 0;
+}
+
 /** A new revision, a new spec, an unfinished attempt or a person's word; else what differs is drift. */
 function isNewWork(project: Project, revision: string, plan: Plan): { due: boolean; asked: boolean } {
   const { attempt: before, sync: state } = project.status;
-  const asked =
-    project.annotations[syncAnnotation] !== undefined || (project.annotations[approveAnnotation] !== undefined && plan.held === undefined);
+  const asked = project.annotations[syncAnnotation] !== undefined || (isApproved(project) && plan.held === undefined);
   const isSame =
     before?.revision === revision &&
     before.generation === project.generation &&
@@ -151,8 +156,8 @@ function waitsForSync(project: Project): boolean {
 async function carryOut(work: Work, account: Cluster, doors: ReconcileDoors, lease: Held): Promise<Outcome> {
   const { state, source, plan, inventory, tried } = work;
   const { project, startedAt } = state;
-  const isQuiet = tried.unknown.length === 0 && !tried.tried.some((one) => one.changes) && plan.prunes.length === 0;
-  if (!isQuiet) await record(project, { sync: 'Syncing', reason: 'Syncing', message: summaryOf(plan), revision: source.revision }, doors);
+  const quiet = isQuiet(work);
+  if (!quiet) await record(project, { sync: 'Syncing', reason: 'Syncing', message: summaryOf(plan), revision: source.revision }, doors);
   let stored = inventory;
   const result = await runPlan(plan, tried, project, inventory.entries, {
     account,
@@ -195,7 +200,7 @@ async function carryOut(work: Work, account: Cluster, doors: ReconcileDoors, lea
       history: { ...history, result: 'Failed', message },
     };
   }
-  const isNews = !isQuiet || project.status.digest !== source.rendered.digest;
+  const isNews = !quiet || project.status.digest !== source.rendered.digest;
   const entry = isNews ? { history: { ...history, result: 'Synced', message: done } } : {};
   return { ...base, ...entry, ...settled(work, result) };
 }
@@ -221,12 +226,15 @@ function settled({ plan, state, tried }: Work, result: RunResult): Pick<Outcome,
     const why = project.policy.prune ? 'kept by plumbline.dev/prune: disabled or an incomplete inventory' : 'prune is off';
     return { sync: 'OutOfSync', reason: 'PruneDisabled', message: wordsOf(warnings, `left Git and still there (${why}): ${shown}`) };
   }
+  const leaving = result.failed.filter((one) => one.code === 'OBJECT_BEING_DELETED');
+  if (leaving.length > 0) return { sync: 'OutOfSync', reason: 'DeletionPending', message: wordsOf(warnings, 'left Git and not gone yet') };
   return { sync: 'Synced', reason: 'Synced', message: wordsOf(warnings, `${result.entries.size} objects are as Git has them`) };
 }
 
-function waiting({ source, plan, desired }: Work): Outcome {
-  const message = `${summaryOf(plan)}; to sync: kubectl annotate project NAME plumbline.dev/sync=now`;
-  return { sync: 'OutOfSync', reason: 'WaitingForSync', message, revision: source.revision, objects: desired.length };
+function waiting({ state, source, plan }: Work, drift: Outcome['drift'] = []): Outcome {
+  const { namespace, name } = state.project;
+  const message = `${summaryOf(plan)}; to sync: kubectl annotate project ${name} -n ${namespace} --overwrite ${syncAnnotation}=now`;
+  return { sync: 'OutOfSync', reason: 'WaitingForSync', message, revision: source.revision, drift };
 }
 
 /** Drift is seen and left: the record says which version was looked into, so that the next look is cheap again. */
@@ -234,6 +242,7 @@ async function reportDrift(
   { state, source, inventory, tried }: Work,
   drift: ReturnType<typeof driftOf>,
   doors: ReconcileDoors,
+  lease: Held,
 ): Promise<Outcome> {
   const { project } = state;
   const entries = new Map<string, InventoryEntry>(inventory.entries);
@@ -244,6 +253,7 @@ async function reportDrift(
     if (changes) entries.set(entry.id, { ...entry, drifted: live?.metadata.resourceVersion ?? goneMark });
     else if (live) entries.set(entry.id, entryOf(live, entry, desired, project, state.startedAt));
   }
+  lease.mayWrite();
   await storeInventory(doors.cluster, project, inventory, entries);
   const words = drift.map((one) => `${one.object}: ${one.fields.join(', ') || one.kind}`);
   const message = `Manual change detected in ${project.name}: ${words.slice(0, 5).join('; ')}${words.length > 5 ? `; and ${words.length - 5} more` : ''}`;
@@ -256,24 +266,6 @@ async function reportDrift(
     drift,
     objects: entries.size,
   };
-}
-
-async function scopesOf(rendered: Rendered, account: Cluster): Promise<Map<string, boolean | undefined>> {
-  const kinds = new Map(rendered.objects.map(({ object }) => [`${object.apiVersion} ${object.kind}`, object]));
-  const scopes = new Map<string, boolean | undefined>();
-  for (const [key, { apiVersion, kind }] of kinds) scopes.set(key, (await account.resource({ apiVersion, kind }))?.namespaced);
-  return scopes;
-}
-
-async function readLive(desired: Desired[], inventory: Inventory, account: Cluster): Promise<Map<string, KubeObject>> {
-  const live = new Map<string, KubeObject>();
-  await each([...refsToRead(desired, inventory)], READ_CONCURRENT, async ([id, ref]) => {
-    // A kind that nobody serves has no objects; its entries leave the inventory only by a plan that says so.
-    if (!(await account.resource(ref))) return;
-    const object = await account.read(ref);
-    if (object) live.set(id, object);
-  });
-  return live;
 }
 
 /** What a person asked for is done: the annotations go, so that it is not done again. */

@@ -29,6 +29,8 @@ export function statusOf(project: Project, outcome: Outcome, now: Date): Project
   const before = project.status;
   const health = outcome.health ?? before.health ?? 'Unknown';
   const isReady = outcome.sync === 'Synced' && health === 'Healthy';
+  // While it works, what was found before is still what is known.
+  const found = outcome.sync === 'Syncing' ? { drift: before.drift?.objects ?? [], pending: before.pending ?? [] } : outcome;
   const status: ProjectStatus = {
     ...before,
     observedGeneration: project.generation,
@@ -36,14 +38,13 @@ export function statusOf(project: Project, outcome: Outcome, now: Date): Project
     health,
     message: shortened(outcome.message),
     attempt: attemptOf(project, outcome, now),
-    drift: { count: outcome.drift?.length ?? 0, objects: (outcome.drift ?? []).slice(0, MOST_DRIFT) },
-    pending: outcome.pending ?? [],
+    drift: { count: found.drift?.length ?? 0, objects: (found.drift ?? []).slice(0, MOST_DRIFT) },
+    pending: found.pending ?? [],
   };
   if (outcome.objects !== undefined) status.objects = outcome.objects;
-  if (outcome.sync === 'Synced' || outcome.history) {
-    if (outcome.revision) Object.assign(status, { revision: outcome.revision, shortRevision: outcome.revision.slice(0, 7) });
-    if (outcome.digest) status.digest = outcome.digest;
-  }
+  // A digest is named only by who has brought the cluster to it, be it in part.
+  if (outcome.digest && outcome.revision)
+    Object.assign(status, { revision: outcome.revision, shortRevision: outcome.revision.slice(0, 7), digest: outcome.digest });
   if (outcome.history) status.history = [outcome.history, ...(before.history ?? [])].slice(0, MOST_HISTORY);
   const isWorking = outcome.sync === 'Syncing' || (outcome.sync === 'Synced' && health === 'Progressing');
   status.conditions = conditionsOf(project, now, [
@@ -58,7 +59,8 @@ export function statusOf(project: Project, outcome: Outcome, now: Date): Project
 export function withHealth(project: Project, health: Health, now: Date): ProjectStatus | undefined {
   const { status } = project;
   if (status.health === health || status.sync === undefined) return undefined;
-  const outcome: Outcome = { sync: status.sync, reason: status.sync, message: status.message ?? '', health };
+  const reason = status.sync === 'Synced' ? undefined : status.conditions?.find((one) => one.type === 'Ready')?.reason;
+  const outcome: Outcome = { sync: status.sync, reason: reason ?? status.sync, message: status.message ?? '', health };
   const { conditions } = statusOf(project, outcome, now);
   const stalled = (status.conditions ?? []).filter((one) => one.type === 'Stalled');
   return { ...status, health, conditions: [...(conditions ?? []).filter((one) => one.type !== 'Stalled'), ...stalled] };
@@ -86,6 +88,15 @@ function attemptOf(project: Project, outcome: Outcome, now: Date): Attempt {
   const before = project.status.attempt;
   const revision = outcome.revision ?? before?.revision ?? '';
   const isSame = before?.revision === revision && before.generation === project.generation;
+  // An attempt that begins is not a success: what it counts on stays.
+  if (outcome.sync === 'Syncing')
+    return {
+      revision,
+      generation: project.generation,
+      count: isSame ? before.count : 0,
+      at: now.toISOString(),
+      failed: isSame && before.failed,
+    };
   const failed = outcome.failed !== undefined;
   const count = failed && isSame && before.failed ? before.count + 1 : 1;
   const attempt: Attempt = { revision, generation: project.generation, count, at: now.toISOString(), failed };

@@ -8,7 +8,7 @@ import { applySetOf, mayLeaveNamespace, type Project } from '../project.ts';
 
 export const applySetLabel = 'applyset.kubernetes.io/part-of';
 
-/** `hash` is over the object as it is applied: equal hashes need no new apply. */
+/** `hash` is over the object as it is applied, a Secret's values left out. */
 export type Desired = { id: string; object: KubeObject; source: { file: string; line: number }; hash: string };
 
 /** Whether a kind lives in a namespace; undefined when the cluster does not serve it (yet). */
@@ -47,7 +47,7 @@ export function desiredObjects(
       continue;
     }
     seen.set(id, sourced);
-    desired.push({ id, object, source: { file: sourced.file, line: sourced.line }, hash: hashOf(object) });
+    desired.push({ id, object, source: { file: sourced.file, line: sourced.line }, hash: hashOf(withoutValues(object)) });
   }
   return { desired, findings };
 }
@@ -113,6 +113,13 @@ function marked(object: KubeObject, project: Project, isNamespaced: boolean): Ku
   const labels = { ...metadata.labels, [applySetLabel]: applySetOf(project) };
   const namespace = isNamespaced ? { namespace: object.metadata.namespace ?? project.destination } : {};
   return { ...object, metadata: { ...metadata, ...namespace, labels } as KubeObject['metadata'] };
+}
+
+/** A hash of a Secret's values could be guessed offline by whoever may read the inventory. */
+function withoutValues(object: KubeObject): KubeObject {
+  if (object.kind !== 'Secret') return object;
+  const { data: _, stringData: __, ...rest } = object;
+  return rest as KubeObject;
 }
 
 export function hashOf(value: unknown): string {

@@ -1,6 +1,7 @@
 /** What differs from Git in the cluster although nothing changed in Git, as people read it (SPEC 5). Pure. */
 import { nameOf, refOf } from '../object.ts';
 import { type Drifted, fieldManagerOf, type Project } from '../project.ts';
+import { removeSecrets } from '../secrets.ts';
 import type { Tried } from './dry-run.ts';
 import { type Difference, differences } from './managed-fields.ts';
 
@@ -30,5 +31,6 @@ function words({ path, git, live, who }: Difference, isSecret: boolean): string 
 
 function shown(value: unknown): string {
   const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? 'nothing');
-  return text.length <= MOST_VALUE ? text : `${text.slice(0, MOST_VALUE - 1)}…`;
+  const safe = removeSecrets(text);
+  return safe.length <= MOST_VALUE ? safe : `${safe.slice(0, MOST_VALUE - 1)}…`;
 }

@@ -9,7 +9,7 @@ import { canonicalJson, type KubeObject, nameOf, refOf } from '../object.ts';
 import { fieldManagerOf, type Project } from '../project.ts';
 import { each } from './each.ts';
 import { heldBefore, ownedFields } from './managed-fields.ts';
-import type { Apply, Plan, Prune } from './plan.ts';
+import type { Apply, Plan } from './plan.ts';
 
 /** An object as the dry run left it, and as it is. `changes`: an apply would write something, be it only that the fields are ours again. */
 export type Tried = { apply: Apply; live: KubeObject | undefined; result: KubeObject; force: boolean; changes: boolean };
@@ -44,7 +44,7 @@ export async function dryRun(plan: Plan, project: Project, account: Cluster): Pr
   );
   await each(plan.prunes, CONCURRENT, async (prune) => {
     try {
-      await deletePruned(prune, account, true);
+      await account.delete(refOf(prune.live), { uid: prune.live.metadata.uid ?? '', dryRun: true });
     } catch (error) {
       if (!isPlumblineError(error) || error.retry === 'later') throw error;
       outcome.refused.push({ ...faultOf(error), severity: 'error' });
@@ -117,12 +117,6 @@ function conflictOf(refusal: ApiRefusal, apply: Apply, live: KubeObject, project
     hint: `remove that from Git, or let ${managers} give it up`,
     at: { object: name, field: first },
   });
-}
-
-/** Only this very object, unchanged since the plan saw it. */
-export function deletePruned({ live }: Prune, account: Cluster, dry: boolean): Promise<boolean> {
-  const { uid = '', resourceVersion } = live.metadata;
-  return account.delete(refOf(live), { uid, ...(resourceVersion ? { resourceVersion } : {}), dryRun: dry });
 }
 
 export function refused(error: unknown, apply: Apply): Finding {

@@ -24,7 +24,16 @@ export type Forget = { entry: InventoryEntry; reason: string };
 /** Deletions that wait for a person: `key` names exactly these objects, by uid. */
 export type Held = { key: string; prunes: Prune[]; reason: string };
 
-export type Plan = { applies: Apply[]; prunes: Prune[]; kept: Prune[]; forget: Forget[]; held: Held | undefined; findings: Finding[] };
+/** `leaving`: left Git and is being deleted already; there is nothing to send, only to wait for. */
+export type Plan = {
+  applies: Apply[];
+  prunes: Prune[];
+  leaving: Prune[];
+  kept: Prune[];
+  forget: Forget[];
+  held: Held | undefined;
+  findings: Finding[];
+};
 
 export type PlanInput = {
   project: Project;
@@ -33,6 +42,9 @@ export type PlanInput = {
   /** Live objects by id: every desired one and every inventory entry was asked for; absent means the API server said so. */
   live: Map<string, KubeObject>;
 };
+
+/** `plumbline.dev/prune: disabled` on an object keeps it when it leaves Git. */
+export const pruneAnnotation = 'plumbline.dev/prune';
 
 /** Objects that hold data or whole worlds of other objects. */
 const alwaysAsk = new Set(['Namespace', 'CustomResourceDefinition', 'PersistentVolume', 'PersistentVolumeClaim']);
@@ -64,19 +76,27 @@ export function planSync({ project, desired, inventory, live }: PlanInput): Plan
         hint: 'objects that left Git before this sync stay; delete them by hand if they are no longer wanted',
       }),
     );
-    return { applies, prunes: [], kept: left.prunes, forget: [], held: undefined, findings };
+    return { applies, prunes: [], leaving: [], kept: left.prunes, forget: [], held: undefined, findings };
   }
-  if (!project.policy.prune) return { applies, prunes: [], kept: left.prunes, forget: left.forget, held: undefined, findings };
-  const { prunes, held } = withinBudget(project, left.prunes, inventory.entries.size);
-  return { applies, prunes: inDeletionOrder(prunes), kept: left.kept, forget: left.forget, held, findings };
+  const { kept, forget } = left;
+  if (!project.policy.prune)
+    return { applies, prunes: [], leaving: [], kept: [...left.prunes, ...kept], forget, held: undefined, findings };
+  const leaving = left.prunes.filter((one) => one.live.metadata.deletionTimestamp !== undefined);
+  const staying = left.prunes.filter((one) => !leaving.includes(one));
+  const { prunes, held } = withinBudget(project, staying, inventory.entries.size, desired.length);
+  return { applies, prunes: inDeletionOrder(prunes), leaving, kept, forget, held, findings };
 }
 
 function planApply(desired: Desired, live: KubeObject | undefined, entry: InventoryEntry | undefined): Apply {
   const step = { desired, live, entry };
   if (!live) return { ...step, action: 'create', reason: entry?.uid ? 'it is gone' : 'it is new' };
   if (live.metadata.deletionTimestamp) return { ...step, action: 'update', reason: 'it is being deleted' };
+  // Of a Secret no hash of its values is kept, so only the API server can tell whether Git has changed them.
   const untouched =
-    entry?.uid === live.metadata.uid && entry?.resourceVersion === live.metadata.resourceVersion && entry?.desired === desired.hash;
+    live.kind !== 'Secret' &&
+    entry?.uid === live.metadata.uid &&
+    entry?.resourceVersion === live.metadata.resourceVersion &&
+    entry?.desired === desired.hash;
   if (untouched) return { ...step, action: 'skip', reason: 'nobody has written to it since it was applied' };
   if (!entry) return { ...step, action: 'update', reason: 'it was there before' };
   return { ...step, action: 'update', reason: entry.desired === desired.hash ? 'somebody has written to it' : 'Git has changed' };
@@ -86,7 +106,9 @@ function planApply(desired: Desired, live: KubeObject | undefined, entry: Invent
 function foreignOwner(desired: Desired, live: KubeObject | undefined, project: Project): Finding | undefined {
   const owner = live?.metadata.labels?.[applySetLabel];
   if (!live || owner === undefined || owner === applySetOf(project)) return undefined;
-  const manager = (live.metadata.managedFields ?? []).find((one) => one.manager.startsWith('plumbline:'))?.manager;
+  const manager = (live.metadata.managedFields ?? []).find(
+    (one) => one.manager.startsWith('plumbline:') && one.manager !== fieldManagerOf(project),
+  )?.manager;
   return finding('error', 'OBJECT_OF_ANOTHER_PROJECT', `${nameOf(refOf(live))} belongs to ${manager ?? `the ApplySet ${owner}`}`, {
     at: { file: desired.source.file, line: desired.source.line, object: nameOf(refOf(live)) },
     hint: 'remove it from one of the two; an object has one Project',
@@ -106,7 +128,7 @@ function leftOver(project: Project, inventory: Inventory, wanted: Set<string>, l
     }
     const doubt = notOurs(entry, object, project);
     if (doubt) forget.push({ entry, reason: doubt });
-    else if (object.metadata.annotations?.['plumbline.dev/prune'] === 'disabled')
+    else if (object.metadata.annotations?.[pruneAnnotation] === 'disabled')
       kept.push({ entry, live: object, reason: 'plumbline.dev/prune: disabled' });
     else prunes.push({ entry, live: object, reason: 'it left Git' });
   }
@@ -126,16 +148,17 @@ export function notOurs(entry: InventoryEntry, live: KubeObject, project: Projec
   return isOurs && created.slice(0, 19) >= since ? undefined : 'nobody has confirmed that we made it';
 }
 
-function withinBudget(project: Project, prunes: Prune[], objects: number): { prunes: Prune[]; held: Held | undefined } {
+/** `objects` in the inventory, `wanted` in Git. One object that becomes another is a rename; the last one that goes is asked for. */
+function withinBudget(project: Project, prunes: Prune[], objects: number, wanted: number): { prunes: Prune[]; held: Held | undefined } {
   const approved = /^delete-([0-9a-f]{6})$/.exec(project.annotations[approveAnnotation] ?? '')?.[1];
-  const everything = prunes.length > 1 && prunes.length === objects;
+  const everything = prunes.length === objects && (prunes.length > 1 || wanted === 0);
   const tooMany = everything || prunes.length > project.policy.deletionBudget(objects);
   const ask = tooMany ? prunes : prunes.filter((one) => alwaysAsk.has(one.live.kind));
   if (ask.length === 0) return { prunes, held: undefined };
   const key = deletionKey(ask);
   if (approved === key) return { prunes, held: undefined };
   const reason = everything
-    ? `all ${prunes.length} objects would be deleted`
+    ? `all ${prunes.length} objects that were applied would be deleted`
     : tooMany
       ? `${prunes.length} of ${objects} objects would be deleted, more than syncPolicy.maxDeletions allows`
       : `${ask.map((one) => nameOf(refOf(one.live))).join(', ')}: this kind is never deleted unasked`;
@@ -180,6 +203,7 @@ export function summaryOf(plan: Plan): string {
     [count('update'), 'to update'],
     [plan.prunes.length, 'to delete'],
     [plan.held?.prunes.length ?? 0, 'to delete when approved'],
+    [plan.leaving.length, 'being deleted'],
     [count('skip'), 'unchanged'],
   ] as const;
   return (

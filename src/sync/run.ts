@@ -6,12 +6,12 @@ import type { Cluster } from '../cluster.ts';
 import { type Finding, faultOf, finding, isPlumblineError, PlumblineError } from '../error.ts';
 import { type KubeObject, nameOf, refOf } from '../object.ts';
 import { fieldManagerOf, type Project } from '../project.ts';
-import { type DryRun, deletePruned, refused, type Tried } from './dry-run.ts';
+import { type DryRun, refused, type Tried } from './dry-run.ts';
 import { each } from './each.ts';
 import { healthOf } from './health.ts';
 import type { InventoryEntry } from './inventory.ts';
 import { ownedFields } from './managed-fields.ts';
-import { type Apply, type Plan, type Prune, rankOf } from './plan.ts';
+import { type Apply, notOurs, type Plan, type Prune, pruneAnnotation, rankOf } from './plan.ts';
 
 export type RunDoors = {
   /** Acting as the project's account. */
@@ -30,6 +30,7 @@ export type RunResult = { applied: number; pruned: number; failed: Finding[]; en
 const endsRun = new Set<string>(['LEASE_LOST', 'RUNNER_STOPPED', 'CLUSTER_UNREACHABLE']);
 const CONCURRENT = 8;
 const SERVED_WITHIN_MS = 30_000;
+const PRUNE_TRIES = 5;
 
 /**
  * @param entries the inventory as it stands; what is applied is added before, what is deleted is taken out after.
@@ -48,12 +49,8 @@ export async function runPlan(
   for (const { apply, live, changes } of tried.tried) {
     if (!changes && live) result.entries.set(apply.desired.id, entryOf(live, apply.entry, apply.desired, project, doors.now()));
   }
-  for (const { desired, action } of steps) {
-    // What is about to be made has no uid yet: whoever is killed now leaves an entry that the next run completes.
-    const before = action === 'create' ? undefined : result.entries.get(desired.id);
-    const since = before?.since ?? doors.now().toISOString();
-    result.entries.set(desired.id, { ...before, id: desired.id, apiVersion: desired.object.apiVersion, since });
-  }
+  for (const apply of steps) result.entries.set(apply.desired.id, announced(apply, result.entries.get(apply.desired.id), doors.now()));
+  for (const { entry, live } of [...plan.kept, ...plan.leaving, ...(plan.held?.prunes ?? [])]) noteLeft(entry, live, result);
   await doors.store(result.entries);
   try {
     await carryOut(plan, steps, known, project, result, doors);
@@ -64,6 +61,23 @@ export async function runPlan(
   }
   await doors.store(result.entries);
   return result;
+}
+
+/**
+ * What is about to be made has no uid yet, what is taken over has that of the object it is: whoever is killed now leaves an entry that
+ * the next run completes, and that names no object which does not carry our label.
+ */
+function announced({ desired, live }: Apply, known: InventoryEntry | undefined, now: Date): InventoryEntry {
+  const { id, object } = desired;
+  const uid = live?.metadata.uid;
+  if (known && uid !== undefined && known.uid === uid) return { ...known, apiVersion: object.apiVersion };
+  return { id, apiVersion: object.apiVersion, since: now.toISOString(), ...(uid ? { uid } : {}) };
+}
+
+/** Left Git and still there: that version was looked into, so that it is no news to the next look. */
+function noteLeft(entry: InventoryEntry, live: KubeObject, result: RunResult): void {
+  const { resourceVersion } = live.metadata;
+  if (resourceVersion && resourceVersion !== entry.resourceVersion) result.entries.set(entry.id, { ...entry, drifted: resourceVersion });
 }
 
 async function carryOut(
@@ -83,7 +97,8 @@ async function carryOut(
   }
   if (result.failed.length === 0) {
     for (const { entry } of plan.forget) result.entries.delete(entry.id);
-    for (const prune of plan.prunes) await pruneOne(prune, result, doors);
+    for (const prune of plan.prunes) await pruneOne(prune, project, result, doors);
+    for (const { live } of plan.leaving) result.failed.push(leaving(live));
   }
 }
 
@@ -154,24 +169,53 @@ async function untilServed(group: Apply[], doors: RunDoors): Promise<void> {
   }
 }
 
-async function pruneOne(prune: Prune, result: RunResult, doors: RunDoors): Promise<void> {
-  doors.mayWrite();
+async function pruneOne(prune: Prune, project: Project, result: RunResult, doors: RunDoors): Promise<void> {
+  const { entry } = prune;
+  const { uid } = prune.live.metadata;
+  let live = prune.live;
   try {
-    await deletePruned(prune, doors.account, false);
-    const still = await doors.account.read(refOf(prune.live));
-    if (still && still.metadata.uid === prune.live.metadata.uid) {
-      const held = (still.metadata.finalizers ?? []).join(', ') || 'nothing that it names';
-      result.failed.push(
-        finding('warning', 'OBJECT_BEING_DELETED', `${nameOf(refOf(still))} is being deleted, held by ${held}`, {
-          at: { object: nameOf(refOf(still)) },
-        }),
-      );
-      return;
+    for (let tries = 1; ; tries++) {
+      doors.mayWrite();
+      const accepted = await deleted(live, doors);
+      const still = await doors.account.read(refOf(live));
+      if (!still || still.metadata.uid !== uid) break;
+      if (accepted) {
+        result.entries.set(entry.id, { ...entry, drifted: still.metadata.resourceVersion ?? '' });
+        result.failed.push(leaving(still));
+        return;
+      }
+      // Somebody wrote to it since it was read: it goes only if it is still ours to delete.
+      const isKept = still.metadata.annotations?.[pruneAnnotation] === 'disabled' || notOurs(entry, still, project) !== undefined;
+      if (isKept || tries === PRUNE_TRIES) {
+        throw new PlumblineError('API_CONFLICT', `${nameOf(refOf(still))} changed while it was to be deleted, and stays`, {
+          retry: 'later',
+        });
+      }
+      live = still;
     }
-    result.entries.delete(prune.entry.id);
+    result.entries.delete(entry.id);
     result.pruned++;
   } catch (error) {
     if (isPlumblineError(error) && endsRun.has(error.code)) throw error;
     result.failed.push({ ...faultOf(error), severity: 'error' });
   }
+}
+
+/** Only this very object in this very version; false when it is there in another one. */
+async function deleted(live: KubeObject, doors: RunDoors): Promise<boolean> {
+  const { uid = '', resourceVersion } = live.metadata;
+  try {
+    await doors.account.delete(refOf(live), { uid, ...(resourceVersion ? { resourceVersion } : {}) });
+    return true;
+  } catch (error) {
+    if (isPlumblineError(error) && error.code === 'API_CONFLICT') return false;
+    throw error;
+  }
+}
+
+function leaving(live: KubeObject): Finding {
+  const held = (live.metadata.finalizers ?? []).join(', ');
+  return finding('warning', 'OBJECT_BEING_DELETED', `${nameOf(refOf(live))} is being deleted${held ? `, held by ${held}` : ''}`, {
+    at: { object: nameOf(refOf(live)) },
+  });
 }

@@ -1,13 +1,18 @@
 /** Where the inventory lives: `inventories.plumbline.dev` beside the Project. Written with resourceVersion, and only what changed. */
 import type { Cluster } from '../cluster.ts';
+import { isPlumblineError, PlumblineError } from '../error.ts';
 import { type Inventory, type InventoryEntry, inventoryKind, projectLabel, readInventory, writeInventory } from './inventory.ts';
 
-type Owner = { namespace: string; name: string; uid: string };
+/** `status.objects`: how many entries it had when its status was last written. */
+type Owner = { namespace: string; name: string; uid: string; status?: { objects?: number } };
 
 export async function loadInventory(cluster: Cluster, project: Owner): Promise<Inventory> {
   const objects = await cluster.list(inventoryKind, { namespace: project.namespace, labels: `${projectLabel}=${project.name}` });
   // Those of a deleted Project of the same name wait for the garbage collector; they are not ours.
-  return readInventory(objects.filter((object) => object.metadata.ownerReferences?.some((owner) => owner.uid === project.uid)));
+  const own = objects.filter((object) => object.metadata.ownerReferences?.some((owner) => owner.uid === project.uid));
+  const inventory = readInventory(own);
+  // All of it gone is no new project: something was applied, and nobody knows what.
+  return own.length === 0 && (project.status?.objects ?? 0) > 0 ? { ...inventory, complete: false } : inventory;
 }
 
 /** Makes `entries` what is stored; API_CONFLICT when somebody else wrote meanwhile. Returns the inventory as it is stored now. */
@@ -19,8 +24,14 @@ export async function storeInventory(
 ): Promise<Inventory> {
   const write = writeInventory(project, stored, entries);
   if (write.create.length + write.replace.length + write.remove.length === 0) return stored;
-  for (const object of write.create) await cluster.create(object);
-  for (const object of write.replace) await cluster.replace(object);
+  try {
+    for (const object of write.create) await cluster.create(object);
+    for (const object of write.replace) await cluster.replace(object);
+  } catch (error) {
+    // Another look wrote meanwhile, or the shards of a deleted Project of this name wait for the garbage collector.
+    if (!isPlumblineError(error) || error.code !== 'API_CONFLICT') throw error;
+    throw new PlumblineError('API_CONFLICT', error.message, { retry: 'later', cause: error });
+  }
   // An older layout goes only when the new one is whole.
   for (const object of write.remove) {
     const { namespace, name, uid = '' } = object.metadata;
