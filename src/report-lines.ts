@@ -49,11 +49,17 @@ function remarkOfFinding({ severity, code, message, hint, at }: Finding): Remark
   return [{ path: at.file, line: at.line, level, title: code, message: hint === undefined ? message : `${message}\n${hint}` }];
 }
 
-function remarkOfRisk({ kind, ref, message, pointer }: Risk, changes: readonly ObjectChange[]): Remark[] {
+function remarkOfRisk({ kind, ref, message, detail, pointer }: Risk, changes: readonly ObjectChange[]): Remark[] {
   const change = changes.find((one) => nameOf(one.ref) === nameOf(ref) && one.kind !== 'removed');
   if (!change) return [];
   return [
-    { path: change.source.file, line: lineOf(change, pointer ?? ''), level: 'warning', title: kind, message: `${nameOf(ref)} ${message}` },
+    {
+      path: change.source.file,
+      line: lineOf(change, pointer ?? ''),
+      level: 'warning',
+      title: kind,
+      message: [nameOf(ref), message, detail].filter(Boolean).join(' '),
+    },
   ];
 }
 

@@ -121,7 +121,7 @@ function tableOf(projects: readonly ProjectReport[]): string {
   });
   const more = projects.length > shownProjects ? [`\n${projects.length - shownProjects} more projects not shown.`] : [];
   return [
-    '| project | path | | changed | added | removed | same | digest |',
+    '| project | path | result | changed | added | removed | same | digest |',
     '| --- | --- | --- | --- | --- | --- | --- | --- |',
     ...rows,
     ...more,
@@ -138,7 +138,9 @@ function findingsOf(projects: readonly ProjectReport[]): string {
 
 function risksList(risks: readonly Risk[]): string {
   if (risks.length === 0) return '';
-  const lines = risks.slice(0, shownRisks).map(({ kind, ref, message }) => `- ${code(nameOf(ref))} ${code(message)} (${kind})`);
+  const lines = risks
+    .slice(0, shownRisks)
+    .map(({ kind, ref, message, detail }) => `- ${code(nameOf(ref))} ${message}${detail ? ` ${code(detail)}` : ''} (${kind})`);
   if (risks.length > shownRisks) lines.push(`- ${risks.length - shownRisks} more`);
   return `**Risks**\n\n${lines.join('\n')}`;
 }
@@ -196,7 +198,7 @@ function entriesOf(projects: readonly ProjectReport[], risks: readonly Risk[]): 
         ? `, and the same change of ${names.slice(1, 10).join(', ')}${names.length > 10 ? ` and ${names.length - 10} more` : ''}`
         : '';
     const head = `**${kind}** ${names[0]} (${code(`${source.file}:${source.line}`)})${also}`;
-    return { head, diff: unifiedDiff(before, after).map((line) => shortened(removeSecrets(line), 1_000)) };
+    return { head, diff: unifiedDiff(before, after).map((line) => shortened(removeSecrets(shortened(line, 4_000)), 1_000)) };
   });
 }
 

@@ -11,8 +11,8 @@ export type RiskKind =
   | 'exposed'
   | 'image downgrade';
 
-/** `pointer`: the field in the newer object that brings it. */
-export type Risk = { kind: RiskKind; ref: ObjectRef; message: string; pointer?: string };
+/** `message` is in our words, `detail` may hold a stranger's. `pointer`: the field in the newer object that brings it. */
+export type Risk = { kind: RiskKind; ref: ObjectRef; message: string; detail?: string; pointer?: string };
 
 const order: readonly RiskKind[] = [
   'data removed',
@@ -48,7 +48,13 @@ export function risksOf({ changes, images }: ChangeSet): Risk[] {
   const risks = changes.flatMap((change) => [...removed(change), ...fieldRisks(change), ...rights(change), ...exposure(change)]);
   for (const { ref, pointer, was, is } of images) {
     if (isDowngrade(was, is))
-      risks.push({ kind: 'image downgrade', ref, pointer, message: `goes back from ${tagOf(was)} to ${tagOf(is)}` });
+      risks.push({
+        kind: 'image downgrade',
+        ref,
+        pointer,
+        message: 'goes back to an older version',
+        detail: `${tagOf(was)} → ${tagOf(is)}`,
+      });
   }
   return risks.sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind) || (nameOf(a.ref) < nameOf(b.ref) ? -1 : 1));
 }
@@ -81,7 +87,8 @@ function fieldRisks({ kind, ref, before, fields }: ObjectChange): Risk[] {
       kind: 'immutable field',
       ref,
       pointer: fixed.pointer,
-      message: `changes ${fixed.path}, which Kubernetes does not allow on an object that exists`,
+      message: 'changes a field that Kubernetes keeps as it is on an object that exists',
+      detail: fixed.path,
     });
   const stopped = fields.find((change) => change.pointer === '/spec/replicas' && change.is === 0);
   if (stopped) risks.push({ kind: 'replicas to 0', ref, pointer: stopped.pointer, message: 'is scaled to 0 replicas' });

@@ -146,6 +146,6 @@ function failsOf(document: Document.Parsed, json: boolean): Fail[] {
 
 /** The reader's sentences in our style: lower case, no full stop, and without the text it quotes, which may be a secret. */
 function sentence(message: string): string {
-  const bare = message.replace(/(stream|document|token|characters|found|sequence):? \S.*$/s, '$1');
+  const bare = message.replace(/(stream|document|token|characters|found): .*$/s, '$1');
   return (bare.charAt(0).toLowerCase() + bare.slice(1)).replace(/\.$/, '');
 }
