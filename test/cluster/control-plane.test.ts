@@ -1,12 +1,14 @@
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from '@jest/globals';
+import { findBinaries } from '../support/cluster/binaries.mjs';
 import { type ControlPlane, startControlPlane } from '../support/cluster/control-plane.ts';
 import { identityOf, isAlive, signalTo } from '../support/cluster/identity.mjs';
 import { type PlaneRecord, readRecord, sweep } from '../support/cluster/state.ts';
 import { until } from '../support/cluster/until.ts';
 import { useCluster } from '../support/cluster/use-cluster.ts';
+import { openSandbox } from '../support/sandbox.ts';
 
 const configMap = (name: string) => ({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name } });
 
@@ -118,6 +120,40 @@ describe('the end of a control plane', () => {
     expect(processes.filter(isAlive)).toHaveLength(5);
     owner.kill('SIGKILL');
     await gone(folder, processes);
+  });
+
+  test("kill -9 of jest's main process, with its workers still in their suites, leaves nothing", async () => {
+    const sandbox = openSandbox({ packages: true });
+    try {
+      const suite = `import { renameSync, writeFileSync } from 'node:fs';
+        import { test } from '@jest/globals';
+        import { useCluster } from '../support/cluster/use-cluster.ts';
+        test('hangs', async () => {
+          const { folder } = await useCluster();
+          const note = import.meta.filename + '.json';
+          writeFileSync(note + '.draft', JSON.stringify({ folder, pid: process.pid }));
+          renameSync(note + '.draft', note);
+          await new Promise((resolve) => setTimeout(resolve, 100_000));
+        });`;
+      const suites = ['test/cluster/a.test.ts', 'test/cluster/b.test.ts'];
+      for (const path of suites) sandbox.write(path, suite);
+      const argv = ['--experimental-vm-modules', 'node_modules/jest/bin/jest.js', '--maxWorkers=2'];
+      const jest = sandbox.start(process.execPath, argv, { KUBEBUILDER_ASSETS: findBinaries().folder });
+      const notes = suites.map((path) => join(sandbox.folder, `${path}.json`));
+      const early = jest.ended.then(({ stderr }) => Promise.reject(new Error(stderr)));
+      await Promise.race([early, until('both workers have a plane', 90_000, async () => notes.every((note) => existsSync(note)))]);
+      const planes = notes.map((note) => JSON.parse(readFileSync(note, 'utf8')) as { folder: string; pid: number });
+      expect(new Set(planes.map((plane) => plane.folder)).size).toBe(2);
+      const processes = planes.flatMap((plane) => processesOf(plane.folder));
+      expect(processes.filter(isAlive)).toHaveLength(10);
+      process.kill(jest.pid, 'SIGKILL');
+      for (const plane of planes) await gone(plane.folder, processes);
+      // The workers have nobody left to tell, and would wait for the end of their test.
+      for (const { pid } of planes) signalTo(identityOf(pid) ?? '', 'SIGKILL');
+      await expect(early).rejects.toThrow();
+    } finally {
+      sandbox.remove();
+    }
   });
 
   test('kill -9 of its supervisor ends every program, and the next start removes the folder', async () => {
