@@ -3,10 +3,11 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { listRemote, openClone } from '../../src/git.ts';
 import { commitFiles, type GitServer, git, newRepository, serveGit } from '../support/git-server.ts';
 
+jest.setTimeout(60_000);
 const token = 'secret-of-the-installation-0123456789';
 let origin: string;
 let server: GitServer;
