@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { KubeObject } from '../../src/object.ts';
@@ -264,5 +266,27 @@ describe('the node', () => {
     expect((await cluster.api.request('GET', `/api/v1/nodes/${other.name}`)).status).toBe(404);
     expect((await cluster.api.request('GET', `${podsPath()}/last`)).status).toBe(404);
     expect(isAlive(child)).toBe(false);
+  });
+
+  test('kill -9 of the process that it lives in ends the processes of its pods', async () => {
+    const modules = ['control-plane', 'process-node', 'until'].map((name) => join(import.meta.dirname, `../support/cluster/${name}.ts`));
+    const script = `const [{ startControlPlane }, { startProcessNode }, { until }] = await Promise.all(process.argv.slice(2).map((path) => import(path)));
+      const plane = await startControlPlane();
+      const node = await startProcessNode(plane, { app: process.argv[1] });
+      const namespace = await plane.freshNamespace();
+      const spec = ${JSON.stringify({ restartPolicy: 'Never', containers: [run('stubborn')] })};
+      await plane.api.ok('POST', '/api/v1/namespaces/' + namespace + '/pods', { body: { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'p' }, spec } });
+      await until('it runs', 60_000, async () => node.logs(namespace, 'p').includes('child'));
+      const status = async () => (await plane.api.ok('GET', '/api/v1/namespaces/' + namespace + '/pods/p')).status.containerStatuses?.[0].containerID;
+      const id = await until('its process is known', 20_000, status);
+      console.log(JSON.stringify({ folder: plane.folder, pids: [id.replace('process://', ''), /child (\\d+)/.exec(node.logs(namespace, 'p'))[1]].map(Number) }));`;
+    const argv = ['--input-type=module', '-e', script, join(import.meta.dirname, '../fixtures/cluster/app'), ...modules];
+    const owner = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const said = await new Promise<string>((resolve) => owner.stdout.setEncoding('utf8').once('data', resolve));
+    const { folder, pids } = JSON.parse(said) as { folder: string; pids: number[] };
+    const processes = pids.map((pid) => identityOf(pid) ?? '');
+    expect(processes.filter(isAlive)).toHaveLength(2);
+    owner.kill('SIGKILL');
+    await until('pod and plane are gone', 20_000, async () => !processes.some(isAlive) && !existsSync(folder));
   });
 });

@@ -40,15 +40,17 @@ export function pidOf(identity) {
 }
 
 /**
- * Sends the signal to exactly that process, or to its process group when it leads one; false when it is gone.
+ * Sends the signal to exactly that process, false when it is gone; or to the group that it leads or led. While a group has members
+ * the kernel gives its number to nobody else, so they are reached after their leader's end too.
  * @param {string} identity
  * @param {NodeJS.Signals} signal
  * @param {'process' | 'group'} reach
+ * @returns {boolean}
  */
 export function signalTo(identity, signal, reach = 'process') {
-  if (!isAlive(identity)) return false;
-  if (reach === 'group' && kill(-pidOf(identity), signal)) return true;
-  return kill(pidOf(identity), signal);
+  const now = identityOf(pidOf(identity));
+  if (reach === 'group' && (now === undefined || now === identity)) return kill(-pidOf(identity), signal) || signalTo(identity, signal);
+  return now === identity && kill(pidOf(identity), signal);
 }
 
 /** @param {number} pid @param {NodeJS.Signals} signal */
