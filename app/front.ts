@@ -92,7 +92,7 @@ async function route(state: State, request: IncomingMessage, response: ServerRes
 
 /** What can be refused from the headers alone. */
 function claimsOf(state: State, { headers }: IncomingMessage): Claims | Refusal {
-  if (state.busy.size > state.limits.handled) return { status: 503, error: 'busy' };
+  if (state.busy.size >= state.limits.handled) return { status: 503, error: 'busy' };
   const signature = /^sha256=([0-9a-f]{64})$/.exec(String(headers['x-hub-signature-256'] ?? ''))?.[1];
   if (!signature) return { status: 401, error: 'no sha256 signature' };
   const guid = String(headers['x-github-delivery'] ?? '');
