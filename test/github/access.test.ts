@@ -1,7 +1,8 @@
-import { createSign, generateKeyPairSync } from 'node:crypto';
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { actAs, actAsApp, type Desk, openDesk, withToken } from './desk.ts';
+import { generateKeyPairSync } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import { actAs, actAsApp, type Desk, jwt, openDesk, withToken } from './desk.ts';
 
+jest.setTimeout(60_000);
 let desk: Desk;
 beforeEach(async () => {
   desk = await openDesk();
@@ -10,12 +11,6 @@ afterEach(() => desk.close());
 
 const repo = { owner: 'acme', repo: 'api' };
 const refused = (status: number, message: string) => expect.objectContaining({ status, message: expect.stringContaining(message) });
-
-function jwt(privateKey: string, claims: Record<string, unknown>, algorithm = 'RS256'): string {
-  const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
-  const body = `${part({ alg: algorithm, typ: 'JWT' })}.${part(claims)}`;
-  return `${body}.${createSign('RSA-SHA256').update(body).sign(privateKey).toString('base64url')}`;
-}
 
 async function tokenFor(body: { repository_ids?: number[]; repositories?: string[]; permissions?: Record<string, 'read' | 'write'> }) {
   const { data } = await actAsApp(desk, desk.app).rest.apps.createInstallationAccessToken({

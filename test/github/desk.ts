@@ -1,6 +1,6 @@
 /** What most tests of the loopback GitHub begin with: a repository, an App with its installation, a server that takes its webhooks. */
 import { execFile } from 'node:child_process';
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, createSign, timingSafeEqual } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -109,6 +109,13 @@ export const actAsApp = (desk: Desk, app: RegisteredApp) =>
   new Octokit({ log, baseUrl: desk.github.apiUrl, authStrategy: createAppAuth, auth: { appId: app.appId, privateKey: app.privateKey } });
 
 export const withToken = (desk: Desk, token: string) => new Octokit({ log, baseUrl: desk.github.apiUrl, auth: token });
+
+/** An App's JWT with claims of our choice, right or wrong. */
+export function jwt(privateKey: string, claims: Record<string, unknown>, algorithm = 'RS256'): string {
+  const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const body = `${part({ alg: algorithm, typ: 'JWT' })}.${part(claims)}`;
+  return `${body}.${createSign('RSA-SHA256').update(body).sign(privateKey).toString('base64url')}`;
+}
 
 export type GitResult = { code: number; out: string; err: string };
 

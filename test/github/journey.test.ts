@@ -1,6 +1,7 @@
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
 import { actAs, type Desk, openDesk } from './desk.ts';
 
+jest.setTimeout(60_000);
 let desk: Desk;
 beforeEach(async () => {
   desk = await openDesk();

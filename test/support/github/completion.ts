@@ -22,11 +22,20 @@ function alternatives(schema: Schema): Schema[] {
   return own.flatMap((one) => (one['properties'] || one['items'] || one['type'] ? [one] : [one, ...alternatives(one)]));
 }
 
-/** Of several shapes, the first that holds properties. */
-function shapeOf(schema: Schema, wanted: 'object' | 'array'): Schema {
+const parts = (schema: Schema, keyword: 'allOf' | 'anyOf' | 'oneOf') => ((schema[keyword] ?? []) as Schema[]).map(follow);
+
+/** What describes an object's properties: the schema itself, all of `allOf`, and of alternatives the first that holds any. */
+function objectShapes(schema: Schema): Schema[] {
   const here = follow(schema);
-  if (here['properties'] || here['items']) return here;
-  return alternatives(here).find((one) => typeOf(one).includes(wanted)) ?? here;
+  const all = parts(here, 'allOf').flatMap(objectShapes);
+  if (here['properties']) return [here, ...all];
+  const either = [...parts(here, 'anyOf'), ...parts(here, 'oneOf')].map(objectShapes).find((shapes) => shapes.length > 0);
+  return [...all, ...(either ?? [])];
+}
+
+function itemsOf(schema: Schema): Schema | undefined {
+  const here = follow(schema);
+  return (here['items'] as Schema | undefined) ?? [...parts(here, 'anyOf'), ...parts(here, 'oneOf')].map(itemsOf).find(Boolean);
 }
 
 function typeOf(schema: Schema): string[] {
@@ -39,16 +48,15 @@ function typeOf(schema: Schema): string[] {
 /** `value` with all that `schema` requires. Nested objects and lists are completed too. */
 export function complete(schema: Schema, value: unknown): unknown {
   if (Array.isArray(value)) {
-    const items = shapeOf(schema, 'array')['items'] as Schema | undefined;
+    const items = itemsOf(schema);
     return items ? value.map((one) => complete(items, one)) : value;
   }
   if (typeof value !== 'object' || value === null) return value;
   const given = value as Value;
   const made: Value = { ...given };
-  const shapes = [shapeOf(schema, 'object'), ...((follow(schema)['allOf'] as Schema[] | undefined) ?? []).map(follow)];
-  for (const shape of shapes) {
+  for (const shape of objectShapes(schema)) {
     const properties = (shape['properties'] ?? {}) as Record<string, Schema>;
-    for (const [name, inner] of Object.entries(properties)) if (name in given) made[name] = complete(inner, given[name]);
+    for (const [name, inner] of Object.entries(properties)) if (name in given) made[name] = complete(inner, made[name]);
     for (const name of (shape['required'] ?? []) as string[])
       if (made[name] === undefined) made[name] = neutral(properties[name] ?? {}, name, given);
   }

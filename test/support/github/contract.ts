@@ -56,7 +56,8 @@ const patterns = OPERATIONS.map((operation) => {
   const source = operation.path.replaceAll(/\{(\w+)\}/g, (_, name) =>
     ['path', 'branch', 'ref', 'basehead'].includes(name) ? '(.*?)' : '([^/]+)',
   );
-  return { operation, names, pattern: new RegExp(`^${source}$`) };
+  // A repository's root folder is asked for without the last slash.
+  return { operation, names, pattern: new RegExp(`^${source.replace('/contents/(.*?)', '/contents(?:/(.*?))?')}$`) };
 }).sort((a, b) => a.names.length - b.names.length || b.operation.path.length - a.operation.path.length);
 
 /** The operation that answers `method path`, fixed paths before those with parameters; undefined when there is none. */

@@ -19,15 +19,21 @@ function makeNullable(holder: Node, name: string): void {
   holder[name] = { anyOf: [schema, { type: 'null' }] };
 }
 
-const headOf = (schema: string) => (contract: object) =>
-  makeNullable(at(contract, 'schemas', schema, 'properties', 'head', 'properties'), 'repo');
+const headOf =
+  (...path: string[]) =>
+  (contract: object) =>
+    makeNullable(at(contract, ...path, 'properties', 'head', 'properties'), 'repo');
 
 export const ERRATA: Erratum[] = [
-  { what: 'head.repo is null once the fork is deleted', source: 'github/rest-api-description#161', change: headOf('pull-request') },
+  {
+    what: 'head.repo is null once the fork is deleted',
+    source: 'github/rest-api-description#161',
+    change: headOf('schemas', 'pull-request'),
+  },
   {
     what: 'head.repo is null once the fork is deleted, in lists too',
     source: 'github/rest-api-description#161',
-    change: headOf('pull-request-simple'),
+    change: headOf('schemas', 'pull-request-simple'),
   },
   {
     what: 'an App that asked for merge_group says so when its suite is re-run, as it does when the suite is requested',
@@ -39,6 +45,16 @@ export const ERRATA: Erratum[] = [
       if (known.includes('merge_group')) throw new Error('merge_group is listed already: the row can go');
       items['enum'] = [...known, 'merge_group'];
     },
+  },
+  {
+    what: 'head.repo is null once the fork is deleted, in webhooks',
+    source: 'github/rest-api-description#161',
+    change: headOf('webhookSchemas', 'pull-request'),
+  },
+  {
+    what: 'head.repo is null once the fork is deleted, in pull_request.synchronize',
+    source: 'github/rest-api-description#161; labeled and unlabeled have it right',
+    change: headOf('webhookSchemas', 'webhook-pull-request-synchronize', 'properties', 'pull_request'),
   },
 ];
 

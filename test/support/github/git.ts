@@ -3,7 +3,7 @@
  * same process, which a synchronous child would block for ever.
  */
 import { spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { appendFile, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 export type Person = { name: string; email: string };
@@ -63,19 +63,23 @@ export function git(directory: string, args: string[], run: Run = {}): Promise<O
   });
 }
 
-const SETTINGS = {
-  'uploadpack.allowFilter': 'true',
-  'uploadpack.allowAnySHA1InWant': 'true',
-  'receive.hideRefs': 'refs/pull', // GitHub's own words on a push there: "deny updating a hidden ref"
-  'http.receivepack': 'true',
-  'core.logAllRefUpdates': 'false',
-  'gc.auto': '0',
-  'receive.autogc': 'false',
-};
+/** Pushes to `refs/pull/*` fail in GitHub's own words: "deny updating a hidden ref". */
+const SETTINGS = `
+[uploadpack]
+\tallowFilter = true
+\tallowAnySHA1InWant = true
+[receive]
+\thideRefs = refs/pull
+\tautogc = false
+[http]
+\treceivepack = true
+[gc]
+\tauto = 0
+`;
 
 export async function createBare(directory: string, defaultBranch: string): Promise<void> {
-  await git('/', ['init', '--quiet', '--bare', `--initial-branch=${defaultBranch}`, directory]);
-  for (const [name, value] of Object.entries(SETTINGS)) await git(directory, ['config', name, value]);
+  await git('/', ['init', '--quiet', '--bare', '--template=', `--initial-branch=${defaultBranch}`, directory]);
+  await appendFile(join(directory, 'config'), SETTINGS);
 }
 
 /** The commit that a ref, a branch or a SHA names; undefined when there is none. */

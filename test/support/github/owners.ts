@@ -11,6 +11,20 @@ import * as shapes from './shapes.ts';
 import { type Account, type App, covers, fullNameOf, type Installation, type Permissions, type Repository } from './state.ts';
 
 const newKeyPair = promisify(generateKeyPair);
+const keys: ReturnType<typeof makeKeys>[] = [];
+
+const makeKeys = () =>
+  newKeyPair('rsa', {
+    modulusLength: 2048,
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
+  });
+
+/** Making keys is slow, so the first App of each GitHub in this process has the same; two Apps of one GitHub never do. */
+function keysOf(index: number): ReturnType<typeof makeKeys> {
+  keys[index] ??= makeKeys();
+  return keys[index];
+}
 
 export type NewApp = {
   name?: string;
@@ -38,11 +52,7 @@ export class Owners {
     const { state } = this.#world;
     const name = wish.name ?? 'plumbline';
     const owner = this.#account(wish.owner ?? 'app-owner');
-    const { publicKey, privateKey } = await newKeyPair('rsa', {
-      modulusLength: 2048,
-      publicKeyEncoding: { type: 'spki', format: 'pem' },
-      privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
-    });
+    const { publicKey, privateKey } = await keysOf(state.apps.size);
     const id = state.nextId();
     const slug = name.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-');
     const app: App = {
