@@ -111,7 +111,7 @@ function repositoryOf(door: Door, known: KnownRepository, access: TokenAccess): 
   const newest = { ...place, per_page: perPage, sort: 'updated', direction: 'desc' } as const;
   return {
     ...known,
-    ...checksOf(client, checksAccess(door, known), place, door.appId),
+    ...checksOf(client, { reading: access, writing: checksAccess(door, known) }, place, door.appId),
     token: () => access.token(),
     async pullRequest(number) {
       const asked = { ...place, pull_number: number };

@@ -104,3 +104,9 @@ export function jobOf(cronJob: KubeObject, name: string, request: WorkRequest): 
     spec: template.spec,
   };
 }
+
+/** A merge queue's branch: `refs/heads/gh-readonly-queue/BASE/pr-NUMBER-SHA`. */
+export function mergeGroupOf(ref: string): { baseRef: string; number: number } | undefined {
+  const match = /^refs\/heads\/gh-readonly-queue\/(.+)\/pr-(\d+)-[0-9a-f]{40}$/.exec(ref);
+  return match?.[1] && match[2] ? { baseRef: match[1], number: Number(match[2]) } : undefined;
+}

@@ -66,7 +66,15 @@ export async function checkPullRequest(request: CheckRequest): Promise<CheckOutc
   return outcome;
 }
 
-async function checkHead(request: CheckRequest, pull: PullRequest): Promise<CheckOutcome> {
+/** What is compared: a head against the tip of its base. */
+type Head = Pick<PullRequest, 'number' | 'headSha' | 'baseRef'>;
+
+/** A merge queue's group is a head like any other; it is gone, not closed, when the queue is done with it. */
+export function checkMergeGroup(request: CheckRequest, group: { headSha: string; baseRef: string }): Promise<CheckOutcome> {
+  return checkHead(request, { number: request.number, ...group });
+}
+
+async function checkHead(request: CheckRequest, pull: Head): Promise<CheckOutcome> {
   const { repository, settings } = request;
   const { headSha } = pull;
   const { id } = await repository.openCheck(checkNameOf(settings?.cluster), headSha, reportStart(headSha));
@@ -83,7 +91,7 @@ async function checkHead(request: CheckRequest, pull: PullRequest): Promise<Chec
   return { result: 'completed', checkId: id, headSha, conclusion, ...(fault ? { fault } : {}) };
 }
 
-async function offlineReport({ repository, projects, clone: open, render }: CheckRequest, pull: PullRequest): Promise<CheckReport> {
+async function offlineReport({ repository, projects, clone: open, render }: CheckRequest, pull: Head): Promise<CheckReport> {
   const { number, baseRef, headSha } = pull;
   const onBase = projects.filter(({ revision }) => branchOf(revision ?? repository.defaultBranch) === baseRef);
   const clone = await open({ url: repository.cloneUrl, token: await repository.token() });

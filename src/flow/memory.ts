@@ -7,11 +7,12 @@ import type { KnownRepository, Token } from '../github.ts';
 import { canonicalJson, type KubeObject } from '../object.ts';
 import { productNamespace } from '../work.ts';
 
-/** `checked`: our check on that head is completed. */
-export type KnownHead = { head: string; checked: boolean };
-export type KnownPulls = { etag?: string; heads: Record<string, KnownHead> };
+/** `base`: the branch that it is to be merged into. `checked`: our check on that head is completed. */
+export type KnownHead = { head: string; base: string; checked: boolean };
+/** Open pull requests by number, merge queue groups by ref. */
+export type KnownHeads = { etag?: string; pulls: Record<string, KnownHead>; groups: Record<string, KnownHead> };
 /** `known` is asked for again with every new token: repositories are renamed and change their default branch. */
-export type RepositoryMemory = { known: KnownRepository; asOf: string; pulls: KnownPulls };
+export type RepositoryMemory = { known: KnownRepository; asOf: string; heads: KnownHeads };
 /** `tokens` by installation id, `repositories` by full name in lower case. */
 export type Memory = { tokens: Record<string, Token>; repositories: Record<string, RepositoryMemory> };
 

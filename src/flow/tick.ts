@@ -10,13 +10,14 @@ import type { GitHub, Repository } from '../github.ts';
 import { type Project, projectKind, projectOf } from '../project.ts';
 import { type Look, lookAt } from '../sync/look.ts';
 import { loadInventory, storeInventory } from '../sync/store.ts';
+import type { WorkRequest } from '../work.ts';
 import { checkNameOf } from './check.ts';
 import { dueReason } from './due.ts';
 import { ensureJob } from './ensure-job.ts';
+import { waitingHeads } from './heads.ts';
 import { knownRepository } from './known-repository.ts';
 import type { Clock } from './lease.ts';
 import { loadMemory, type Memory, saveMemory } from './memory.ts';
-import { waitingPulls } from './pulls.ts';
 import { projectAccount, trackedRevision } from './source.ts';
 import { statusPatch, withHealth } from './status.ts';
 
@@ -26,7 +27,7 @@ export type TickDoors = {
   github: GitHub | undefined;
   refs(remote: GitRemote): Promise<Map<string, string>>;
   clock: Clock;
-  settings?: { cluster: string };
+  settings: { cluster: string };
   log(line: Record<string, unknown>): void;
 };
 
@@ -52,8 +53,8 @@ export async function tick(doors: TickDoors): Promise<TickResult> {
     // Without Git the cluster is looked at all the same, against what was applied last.
     for (const project of tracking)
       await noting(`${project.namespace}/${project.name}`, result, () => lookAtProject(project, remote, result, doors));
-    const repository = remote?.repository;
-    if (repository) await noting(source, result, () => lookAtPulls(repository, memory, result, doors));
+    const { repository, refs } = remote ?? {};
+    if (repository && refs) await noting(source, result, () => lookAtHeads(repository, refs, memory, result, doors));
   }
   await saveMemory(doors.cluster, memory, stored);
   return result;
@@ -139,16 +140,26 @@ async function recordLook(
   if (patch) await doors.cluster.patch({ ...projectKind, namespace: project.namespace, name: project.name }, patch, 'status');
 }
 
-async function lookAtPulls(repository: Repository, memory: Memory, result: TickResult, doors: TickDoors): Promise<void> {
-  const known = memory.repositories[repository.fullName.toLowerCase()];
-  if (!known) return;
-  const { waiting, pulls } = await waitingPulls(repository, known.pulls, checkNameOf(doors.settings?.cluster));
-  for (const number of waiting) {
-    const request = { kind: 'pull', installation: repository.installationId, repository: repository.id, number } as const;
+async function lookAtHeads(
+  repository: Repository,
+  refs: Map<string, string>,
+  memory: Memory,
+  result: TickResult,
+  doors: TickDoors,
+): Promise<void> {
+  const remembered = memory.repositories[repository.fullName.toLowerCase()];
+  if (!remembered) return;
+  const { pulls, groups, known } = await waitingHeads(repository, refs, remembered.heads, checkNameOf(doors.settings.cluster));
+  const about = { installation: repository.installationId, repository: repository.id };
+  const requests: WorkRequest[] = [
+    ...groups.map((ref) => ({ kind: 'ref' as const, ...about, ref })),
+    ...pulls.map((number) => ({ kind: 'pull' as const, ...about, number })),
+  ];
+  for (const request of requests) {
     const { job, created } = await ensureJob(doors.cluster, request);
     if (created) result.jobs.push(job);
-    doors.log({ repository: repository.fullName, pull: number, job, created });
+    doors.log({ repository: repository.fullName, due: 'a head without its check', job, created });
   }
   // Remembered only after the Jobs exist: a tick that is killed here looks again.
-  known.pulls = pulls;
+  remembered.heads = known;
 }

@@ -1,11 +1,11 @@
 /** What a work Job does: finds what its request names, and walks that journey. */
 import type { Cluster } from '../cluster.ts';
-import { PlumblineError } from '../error.ts';
+import { faultOf, formatFault, PlumblineError } from '../error.ts';
 import type { GitRemote } from '../git.ts';
 import type { GitHub, Repository } from '../github.ts';
-import { type Project, projectKind, projectOf } from '../project.ts';
-import { keyOfWork, productNamespace, type WorkRequest } from '../work.ts';
-import { checkPullRequest } from './check.ts';
+import { followsRef, type Project, projectKind, projectOf } from '../project.ts';
+import { keyOfWork, mergeGroupOf, productNamespace, type WorkRequest } from '../work.ts';
+import { type CheckRequest, checkMergeGroup, checkPullRequest } from './check.ts';
 import { knownRepository } from './known-repository.ts';
 import { acquireLease } from './lease.ts';
 import { loadMemory, saveMemory } from './memory.ts';
@@ -60,29 +60,58 @@ async function remoteOf(project: Project, doors: WorkDoors): Promise<GitRemote> 
 
 async function syncRef(request: WorkRequest & { kind: 'ref' }, doors: WorkDoors): Promise<void> {
   const repository = await repositoryOf(request, doors);
-  const tracking = (await projectsOf(repository, doors)).filter((project) => refOf(project, repository) === request.ref);
-  for (const { namespace, name } of tracking) {
+  const group = mergeGroupOf(request.ref);
+  if (group) return checkGroup(request, group, repository, doors);
+  const following = (await projectsOf(repository, doors)).filter((project) => followsRef(project, request.ref, repository.defaultBranch));
+  for (const { namespace, name } of following) {
     // One project's trouble is its own.
     await syncProject({ namespace, name }, `push to ${request.ref}`, doors).catch((error: unknown) =>
-      doors.log({ project: `${namespace}/${name}`, fault: String(error) }),
+      doors.log({ project: `${namespace}/${name}`, fault: formatFault(faultOf(error)) }),
     );
   }
-  doors.log({ repository: repository.fullName, ref: request.ref, projects: tracking.length });
+  doors.log({ repository: repository.fullName, ref: request.ref, projects: following.length });
+}
+
+async function checkGroup(
+  request: WorkRequest & { kind: 'ref' },
+  group: { baseRef: string; number: number },
+  repository: Repository,
+  doors: WorkDoors,
+): Promise<void> {
+  const headSha = (await doors.refs({ url: repository.cloneUrl, token: await repository.token() })).get(request.ref);
+  // The queue has dropped the group meanwhile.
+  if (!headSha) return;
+  await underLease(keyOfWork(request), doors, async () => {
+    const outcome = await checkMergeGroup(await checkRequest(repository, group.number, doors), { headSha, baseRef: group.baseRef });
+    doors.log({ repository: repository.fullName, group: request.ref, ...outcome });
+  });
 }
 
 async function checkPull(request: WorkRequest & { kind: 'pull' }, doors: WorkDoors): Promise<void> {
   const repository = await repositoryOf(request, doors);
-  const lease = await acquireLease(doors.cluster, keyOfWork(request), doors.holder, doors.clock, LEASE_WAIT_MS);
-  try {
-    const projects = (await projectsOf(repository, doors)).map(({ namespace, name, source }) => {
-      const { revision, path, manifestType, recurse } = source;
-      return { namespace, name, path, manifestType, recurse, ...(revision === undefined ? {} : { revision }) };
-    });
-    const outcome = await checkPullRequest({ ...doors, repository, number: request.number, projects });
+  await underLease(keyOfWork(request), doors, async () => {
+    const outcome = await checkPullRequest(await checkRequest(repository, request.number, doors));
     doors.log({ repository: repository.fullName, pull: request.number, ...outcome });
+  });
+}
+
+/** Checks of one head are written by one runner at a time. */
+async function underLease(name: string, doors: WorkDoors, work: () => Promise<void>): Promise<void> {
+  const lease = await acquireLease(doors.cluster, name, doors.holder, doors.clock, LEASE_WAIT_MS);
+  try {
+    await work();
   } finally {
     await lease.release();
   }
+}
+
+async function checkRequest(repository: Repository, number: number, doors: WorkDoors): Promise<CheckRequest> {
+  const projects = (await projectsOf(repository, doors)).map(({ namespace, name, source }) => {
+    const { revision, path, manifestType, recurse } = source;
+    return { namespace, name, path, manifestType, recurse, ...(revision === undefined ? {} : { revision }) };
+  });
+  const { clone, render, settings } = doors;
+  return { repository, number, projects, clone, render, settings };
 }
 
 function repositoryOf(request: { installation: number; repository: number }, doors: WorkDoors): Promise<Repository> {
@@ -94,11 +123,4 @@ async function projectsOf(repository: Repository, doors: WorkDoors): Promise<Pro
   const name = repository.fullName.toLowerCase();
   const all = (await doors.cluster.list(projectKind)).map(projectOf);
   return all.filter((project) => !project.isDeleted && project.source.repository?.toLowerCase() === name);
-}
-
-/** The full ref that a project tracks: a branch unless a tag was pushed under that name. */
-function refOf(project: Project, repository: Repository): string {
-  const { revision } = project.source;
-  if (revision === undefined) return `refs/heads/${repository.defaultBranch}`;
-  return revision.startsWith('refs/') ? revision : `refs/heads/${revision}`;
 }

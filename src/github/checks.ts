@@ -38,11 +38,11 @@ type Run = ReturnType<typeof checkRunOf>;
 
 const annotationsPerCall = 50;
 
-/** @param access a token that may write checks of this repository, made when first used. */
-export function checksOf(client: Client, access: Access, place: Place, appId: number): Checks {
+/** @param writing a token that may write checks of this repository, made when first used: looking alone needs none. */
+export function checksOf(client: Client, { reading, writing }: { reading: Access; writing: Access }, place: Place, appId: number): Checks {
   const findCheck: Checks['findCheck'] = async (name, headSha) => {
     const asked = { ...place, ref: headSha, check_name: name, app_id: appId, filter: 'latest', per_page: 100 } as const;
-    const { data } = await client.run(access, 'read', ({ rest }) => rest.checks.listForRef(asked));
+    const { data } = await client.run(reading, 'read', ({ rest }) => rest.checks.listForRef(asked));
     const ours = checkRunsOf(data).filter((run) => run.appId === appId && run.check.name === name);
     return ours.map((run) => run.check).sort((a, b) => b.id - a.id)[0];
   };
@@ -50,17 +50,17 @@ export function checksOf(client: Client, access: Access, place: Place, appId: nu
   const create = async (name: string, headSha: string, report: CheckReport): Promise<Check> => {
     const first = piecesOf(report)[0] ?? report;
     const asked = { ...place, name, head_sha: headSha, ...fieldsOf(first) };
-    const { data } = await client.run(access, 'content', ({ rest }) => rest.checks.create(asked));
+    const { data } = await client.run(writing, 'content', ({ rest }) => rest.checks.create(asked));
     return checkRunOf(data).check;
   };
 
   const update = async (id: number, piece: CheckReport): Promise<Run> => {
     const asked = { ...place, check_run_id: id, ...fieldsOf(piece) };
-    return checkRunOf((await client.run(access, 'write', ({ rest }) => rest.checks.update(asked))).data);
+    return checkRunOf((await client.run(writing, 'write', ({ rest }) => rest.checks.update(asked))).data);
   };
 
   const look = async (id: number): Promise<Run> =>
-    checkRunOf((await client.run(access, 'read', ({ rest }) => rest.checks.get({ ...place, check_run_id: id }))).data);
+    checkRunOf((await client.run(reading, 'read', ({ rest }) => rest.checks.get({ ...place, check_run_id: id }))).data);
 
   const send = async (id: number, pieces: CheckReport[], before?: number): Promise<void> => {
     let annotated = before;

@@ -14,7 +14,13 @@ export type TokenAccess = Access & { token(): Promise<string> };
 
 type Permissions = NonNullable<NonNullable<Parameters<Octokit['rest']['apps']['createInstallationAccessToken']>[0]>['permissions']>;
 
-export const reading = { metadata: 'read', contents: 'read', pull_requests: 'read', issues: 'read' } as const satisfies Permissions;
+export const reading = {
+  metadata: 'read',
+  contents: 'read',
+  pull_requests: 'read',
+  issues: 'read',
+  checks: 'read',
+} as const satisfies Permissions;
 export const writingChecks = { metadata: 'read', checks: 'write' } as const satisfies Permissions;
 
 /** Renewed this long before its end, so that no request starts with a token that ends under way. */

@@ -56,7 +56,7 @@ describe('a repository', () => {
     expect(repository).toMatchObject({ fullName: 'acme/api', defaultBranch: 'main', cloneUrl: `${desk.github.url}/acme/api.git` });
     expect(operations()).toEqual(['POST /app/installations/{installation_id}/access_tokens 201']);
     const token = desk.github.state.tokens.get(await repository.token());
-    expect(token?.permissions).toEqual({ metadata: 'read', contents: 'read', pull_requests: 'read', issues: 'read' });
+    expect(token?.permissions).toEqual({ metadata: 'read', contents: 'read', pull_requests: 'read', issues: 'read', checks: 'read' });
     expect(token?.repositories).not.toBe('all');
   });
 
@@ -185,7 +185,7 @@ describe('a check', () => {
   test('the token that writes it may write checks of that repository and nothing else', async () => {
     const { headSha } = await openPull();
     await repository.openCheck('plumbline', headSha, queued);
-    const writing = [...desk.github.state.tokens.values()].filter((one) => 'checks' in one.permissions);
+    const writing = [...desk.github.state.tokens.values()].filter((one) => one.permissions['checks'] === 'write');
     expect(writing.map((one) => one.permissions)).toEqual([{ metadata: 'read', checks: 'write' }]);
     expect(writing[0]?.repositories).not.toBe('all');
   });
@@ -226,7 +226,7 @@ describe('a check', () => {
 
   test('of another App with the same name is not ours', async () => {
     const { headSha } = await openPull();
-    const other = await desk.github.owners.registerApp({ name: 'other', permissions: { checks: 'write' }, events: [] });
+    const other = await desk.github.owners.registerApp({ name: 'other', permissions: { checks: 'write', contents: 'read', pull_requests: 'read', issues: 'read' }, events: [] });
     const { installationId } = desk.github.owners.installApp(other.appId, ['acme/api']);
     const theirs = connectGitHub({ apiUrl: desk.github.apiUrl, appId: other.appId, privateKey: other.privateKey });
     const known = { ...repository, installationId };
@@ -265,7 +265,8 @@ describe('credentials', () => {
     desk.github.owners.setPermissions(desk.app.installationId, { contents: 'read', pull_requests: 'read' });
     const before = desk.github.requests.length;
     expect(await codeOf(repository.openCheck('plumbline', headSha, queued))).toMatch(/^GITHUB_(FORBIDDEN|REFUSED)$/);
-    expect(desk.github.requests.length - before).toBe(1);
+    const asked = operations(before);
+    expect(new Set(asked).size).toBe(asked.length);
   });
 
   test('a suspended installation is GITHUB_FORBIDDEN', async () => {

@@ -37,6 +37,8 @@ export type Installation = {
   tick(): Promise<void>;
   /** Waits until every Job of the runner has ended; throws with its log when one failed. */
   jobsSettled(): Promise<void>;
+  /** As `jobsSettled`, failed ones too. */
+  jobsEnded(): Promise<void>;
   jobs(): Promise<KubeObject[]>;
   /** All that the runners logged so far. */
   logs(): string;
@@ -116,6 +118,7 @@ function installation(cluster: Cluster, github: GitHub, app: RegisteredApp, logs
   let ticks = 0;
   const jobs = async () => (JSON.parse(await cluster.kubectl(['get', 'jobs', '-o', 'json'], system)) as { items: KubeObject[] }).items;
   const isEnded = (job: KubeObject) => conditions(job).some((one) => one === 'Complete' || one === 'Failed');
+  const jobsEnded = async () => void (await until('every Job of the runner has ended', 120_000, async () => (await jobs()).every(isEnded)));
   return {
     cluster,
     github,
@@ -141,8 +144,9 @@ function installation(cluster: Cluster, github: GitHub, app: RegisteredApp, logs
         return !job || isEnded(job);
       });
     },
+    jobsEnded,
     async jobsSettled() {
-      await until('every Job of the runner has ended', 120_000, async () => (await jobs()).every(isEnded));
+      await jobsEnded();
       const failed = (await jobs()).filter((job) => conditions(job).includes('Failed'));
       if (failed.length > 0) throw new Error(`${failed.map((job) => job.metadata.name).join(', ')} failed:\n${logs()}`);
     },
