@@ -58,8 +58,10 @@ export function createHandler(doors: Doors, settings: HandlerSettings): Handle {
     try {
       return await within(act(delivery), arrived + (settings.deadlineMs ?? ackDeadlineMs) - Date.now());
     } catch (thrown) {
-      const { code } = faultOf(thrown);
-      return { status: code === 'WEBHOOK_PAYLOAD' ? 400 : 503, outcome: code };
+      const { code, message } = faultOf(thrown);
+      // The API server says 403 for a full quota as for a missing right; who reads the log has to know which.
+      const quota = code === 'API_FORBIDDEN' && message.includes('exceeded quota');
+      return { status: code === 'WEBHOOK_PAYLOAD' ? 400 : 503, outcome: quota ? 'JOB_QUOTA_FULL' : code };
     }
   };
 }

@@ -87,6 +87,10 @@ export const errorCodes = {
     means: 'GitHub answered something that is not what its API describes, such as the page of a proxy.',
     fix: 'Check that the API address is right and that no proxy stands in between.',
   },
+  INPUT_INVALID: {
+    means: 'An input of the Action holds something that it does not take.',
+    fix: 'Write one of the values that the message names.',
+  },
   TOOL_MISSING: {
     means: 'A program that Plumbline calls is not on PATH.',
     fix: 'Install the program that the message names.',
@@ -264,7 +268,11 @@ export const errorCodes = {
   },
   APP_BUSY: {
     means: 'No Job could be made in time, so the delivery was answered with 503.',
-    fix: 'Look at the API server and at the quota of Jobs in plumbline-system. The next tick does what the delivery asked for.',
+    fix: 'Look at the API server. The next tick does what the delivery asked for.',
+  },
+  JOB_QUOTA_FULL: {
+    means: 'The quota of Jobs in plumbline-system is used up, so the delivery was answered with 503.',
+    fix: 'See why Jobs do not end (`kubectl get jobs,pods -n plumbline-system`), or raise the quota plumbline-jobs.',
   },
   GITHUB_NOT_CONFIGURED: {
     means: 'A Project names a repository on GitHub, but the runner has no App to read it with.',

@@ -104,6 +104,7 @@ const settled = async () => {
     async () => apps.flatMap((app) => app.lines()).filter((line) => 'guid' in line).length >= answered,
   );
 };
+const refusedOf = (app: AppProcess | undefined) => app?.lines().filter((line) => line['event'] === 'pull_request');
 const openPull = async (branch = 'feature') => {
   await github.people.commit('acme/api', branch, { files: { 'k8s/web.yaml': `kind: B # ${branch}\n` } });
   return (await github.people.openPullRequest('acme/api', { title: `Change ${branch}`, head: branch })).number;
@@ -361,7 +362,7 @@ describe('when no Job can be made', () => {
       await openPull();
       await github.deliveriesSettled();
       expect(statuses()).toEqual([503]);
-      expect(apps[0]?.lines().at(-1)).toMatchObject({ status: 503, outcome: 'JOB_QUOTA_FULL' });
+      expect(refusedOf(apps[0])).toMatchObject([{ status: 503, outcome: 'JOB_QUOTA_FULL' }]);
       expect(runs()).toEqual([]);
     } finally {
       await plane.kubectl(['apply', '-f', 'deploy/app/quota.yaml']);
@@ -375,7 +376,7 @@ describe('when no Job can be made', () => {
       await openPull();
       await github.deliveriesSettled();
       expect(statuses()).toEqual([503]);
-      expect(apps[0]?.lines().at(-1)).toMatchObject({ status: 503, outcome: 'RUNNER_NOT_INSTALLED' });
+      expect(refusedOf(apps[0])).toMatchObject([{ status: 503, outcome: 'RUNNER_NOT_INSTALLED' }]);
     } finally {
       await plane.kubectl(['apply', '-f', 'deploy/runner/cronjob.yaml']);
     }
