@@ -38,7 +38,7 @@ export type RequestEntry = {
 /** A request that GitHub would refuse, or that is none of its operations. */
 export type Violation = { operation: string; faults: string[] };
 
-const ROUTES: Routes = { ...APPS, ...REPOSITORIES, ...PULLS, ...ISSUES, ...CHECKS, ...DEPLOYMENTS };
+export const ROUTES: Routes = { ...APPS, ...REPOSITORIES, ...PULLS, ...ISSUES, ...CHECKS, ...DEPLOYMENTS };
 
 export class Server {
   readonly requests: RequestEntry[] = [];
