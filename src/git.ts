@@ -14,7 +14,8 @@ import type { TreeFile } from './render/render.ts';
 /** `url` is https (http for a GitHub on loopback); `token` is an installation token. */
 export type GitRemote = { url: string; token?: string };
 
-export type CommitSummary = { sha: string; author: string; subject: string };
+/** `parents`: as the commit names them, whether or not a shallow clone holds them. */
+export type CommitSummary = { sha: string; parents: string[]; author: string; subject: string };
 
 export type Clone = {
   /**
@@ -163,11 +164,24 @@ async function changedPaths(git: Git, from: string, to: string): Promise<string[
   return nulSeparated(stdout);
 }
 
+/** Read from the commit itself: `log` hides the parents that a shallow clone lacks. */
 async function summary(git: Git, treeish: string): Promise<CommitSummary> {
-  const format = '--format=%H%x00%an%x00%s';
-  const { stdout } = await git(['log', '-1', '--no-show-signature', '--no-mailmap', format, revision(treeish)]);
-  const [sha = '', author = '', subject = ''] = stdout.toString('utf8').trimEnd().split('\0');
-  return { sha, author, subject };
+  const { stdout } = await git(['cat-file', '--batch'], { input: `${revision(treeish)}^{commit}\n` });
+  const text = stdout.toString('utf8');
+  const sha = /^([0-9a-f]{40,64}) commit \d+\n/.exec(text)?.[1];
+  if (sha === undefined) {
+    throw new PlumblineError('GIT_COMMIT_NOT_FOUND', `commit ${treeish} is not in this clone`, {
+      hint: 'with actions/checkout, set fetch-depth: 2',
+    });
+  }
+  const end = text.indexOf('\n\n');
+  const header = text.slice(0, end);
+  return {
+    sha,
+    parents: [...header.matchAll(/^parent ([0-9a-f]+)$/gm)].map(([, parent = '']) => parent),
+    author: /^author (.*) <[^>]*> \d+ [-+]\d+$/m.exec(header)?.[1] ?? '',
+    subject: text.slice(end + 2).split('\n', 1)[0] ?? '',
+  };
 }
 
 function nulSeparated(bytes: Buffer): string[] {

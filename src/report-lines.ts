@@ -17,7 +17,7 @@ export function annotationsOf(projects: readonly ProjectReport[], risks: readonl
   const changes = projects.flatMap((project) => project.changes?.changes ?? []);
   const remarks = [
     ...projects.flatMap(({ findings }) => findings.flatMap(remarkOfFinding)),
-    ...risks.flatMap((risk) => remarkOfRisk(risk, changes)),
+    ...risks.flatMap(remarkOfRisk),
     ...changes.flatMap(remarksOfChange),
   ];
   const lines = new Map<string, Remark[]>();
@@ -49,9 +49,8 @@ function remarkOfFinding({ severity, code, message, hint, at }: Finding): Remark
   return [{ path: at.file, line: at.line, level, title: code, message: hint === undefined ? message : `${message}\n${hint}` }];
 }
 
-function remarkOfRisk({ kind, ref, message, detail, pointer }: Risk, changes: readonly ObjectChange[]): Remark[] {
-  const change = changes.find((one) => nameOf(one.ref) === nameOf(ref) && one.kind !== 'removed');
-  if (!change) return [];
+function remarkOfRisk({ kind, ref, message, detail, pointer, change }: Risk): Remark[] {
+  if (change.kind === 'removed') return [];
   return [
     {
       path: change.source.file,

@@ -14,9 +14,9 @@ import { type Risk, risksOf, tagOf } from './risk.ts';
 import { removeSecrets } from './secrets.ts';
 import { unifiedDiff } from './unified.ts';
 
-/** One affected project. With `fault` there is no diff. `baseFaults`: errors that the base branch already has. */
+/** One affected project; in a workflow, which knows no projects, one folder, without `namespace`. With `fault` there is no diff. `baseFaults`: errors that the base branch already has. */
 export type ProjectReport = {
-  namespace: string;
+  namespace?: string;
   name: string;
   path: string;
   findings: Finding[];
@@ -26,8 +26,8 @@ export type ProjectReport = {
   fault?: Fault;
 };
 
-/** What was compared: base tip, head, and the tree of their merge (absent when there is none). */
-export type Compared = { number: number; baseRef: string; baseSha: string; headSha: string; tree?: string };
+/** What was compared: base tip, head, and the tree of their merge (absent when there is none). No `number`: both are in this clone. */
+export type Compared = { number?: number; baseRef: string; baseSha: string; headSha: string; tree?: string };
 
 /** GitHub's limits (REST API "Check runs"), in characters; ours are in bytes, which are never fewer. */
 export const reportLimits = { title: 255, summary: 65_535, text: 65_535, annotations: 200 } as const;
@@ -68,6 +68,23 @@ export function reportStart(headSha: string): CheckReport {
   return { status: 'in_progress', title: 'rendering', summary, annotations: [] };
 }
 
+/** Manifests that were read and compared with nothing: what a workflow says of a push. */
+export function reportFolders(folders: readonly ProjectReport[], objects: number): CheckReport {
+  const failed = folders.some(({ findings }) => findings.some(({ severity }) => severity === 'error'));
+  const title = failed ? titleOf(folders) : `${objects} objects in ${folders.length} folders can be read`;
+  const rows = folders
+    .slice(0, shownProjects)
+    .map(({ path, digest }) => `| ${code(path || '/')} | ${digest ? code(nameDigest(digest)) : '–'} |`);
+  const table = folders.length === 0 ? '' : ['| folder | digest |', '| --- | --- |', ...rows].join('\n');
+  return {
+    status: 'completed',
+    conclusion: failed ? 'failure' : 'success',
+    title,
+    summary: limited([table, findingsOf(folders)].filter(Boolean).join('\n\n') || title, reportLimits.summary),
+    annotations: annotationsOf(folders, []).slice(0, reportLimits.annotations),
+  };
+}
+
 function isFailed(project: ProjectReport): boolean {
   return project.fault !== undefined || project.changes === undefined || project.findings.some(({ severity }) => severity === 'error');
 }
@@ -103,7 +120,7 @@ function imageWords(projects: readonly ProjectReport[]): string {
 function summaryOf(compared: Compared, projects: readonly ProjectReport[], risks: readonly Risk[]): string {
   const parts = [tableOf(projects), findingsOf(projects), risksList(risks)];
   for (const { namespace, name, fault, baseFaults, findings } of projects) {
-    const who = code(`${namespace}/${name}`);
+    const who = titled(namespace, name);
     if (fault) parts.push(`**${who} could not be compared:**\n\n${fence('text', removeSecrets(formatFault(fault)))}`);
     else if (findings.some(({ severity }) => severity === 'error')) parts.push(`The diff of ${who} holds only what could be read.`);
     else if (baseFaults > 0) parts.push(`The base of ${who} has ${baseFaults} errors; what could not be read there is shown as added.`);
@@ -117,7 +134,7 @@ function tableOf(projects: readonly ProjectReport[]): string {
     const count = (kind: ObjectChange['kind']): number => changes?.changes.filter((change) => change.kind === kind).length ?? 0;
     const counts = changes ? `${count('changed')} | ${count('added')} | ${count('removed')} | ${changes.unchanged}` : '– | – | – | –';
     const verdict = isFailed(project) ? 'failure' : 'success';
-    return `| ${code(`${namespace}/${name}`)} | ${code(path || '/')} | ${verdict} | ${counts} | ${digest ? code(nameDigest(digest)) : '–'} |`;
+    return `| ${titled(namespace, name)} | ${code(path || '/')} | ${verdict} | ${counts} | ${digest ? code(nameDigest(digest)) : '–'} |`;
   });
   const more = projects.length > shownProjects ? [`\n${projects.length - shownProjects} more projects not shown.`] : [];
   return [
@@ -177,11 +194,11 @@ function textOf(compared: Compared, projects: readonly ProjectReport[], risks: r
 }
 
 function entriesOf(projects: readonly ProjectReport[], risks: readonly Risk[]): Entry[] {
-  const risky = new Set(risks.map(({ ref }) => nameOf(ref)));
+  const risky = new Set(risks.map(({ change }) => change));
   const groups = new Map<string, { change: ObjectChange; names: string[] }>();
   for (const { namespace, name, changes } of projects) {
     for (const change of changes?.changes ?? []) {
-      const project = projects.length > 1 ? ` of ${code(`${namespace}/${name}`)}` : '';
+      const project = projects.length > 1 ? ` of ${titled(namespace, name)}` : '';
       const title = `${code(nameOf(change.ref))}${project}`;
       const same = JSON.stringify([change.ref.kind, change.fields.map(({ path, was, is }) => [path, was, is])]);
       const key = change.kind === 'changed' ? same : `${change.kind} ${title}`;
@@ -190,7 +207,7 @@ function entriesOf(projects: readonly ProjectReport[], risks: readonly Risk[]): 
       else groups.set(key, { change, names: [title] });
     }
   }
-  const sorted = [...groups.values()].sort((a, b) => Number(risky.has(nameOf(b.change.ref))) - Number(risky.has(nameOf(a.change.ref))));
+  const sorted = [...groups.values()].sort((a, b) => Number(risky.has(b.change)) - Number(risky.has(a.change)));
   return sorted.map(({ change, names }) => {
     const { kind, source, before, after } = change;
     const also =
@@ -206,7 +223,12 @@ function entriesOf(projects: readonly ProjectReport[], risks: readonly Risk[]): 
 function commandFor({ number, baseSha, headSha }: Compared, projects: readonly ProjectReport[]): string {
   const paths = projects.map(({ path }) => path);
   const plainPaths = paths.every((path) => /^\w[\w./-]*$/.test(path)) && paths.length <= 20 ? ` -- ${paths.join(' ')}` : '';
+  if (number === undefined) return `git diff ${baseSha} ${headSha}${plainPaths}`;
   return `git fetch origin ${baseSha} pull/${number}/head && git diff ${baseSha}...${headSha}${plainPaths}`;
+}
+
+function titled(namespace: string | undefined, name: string): string {
+  return code(namespace === undefined ? name : `${namespace}/${name}`);
 }
 
 function firstLines(lines: readonly string[], bytes: number): string {

@@ -1,5 +1,5 @@
 /** Which changes deserve a second look before a merge (SPEC 6), worst first. Pure. */
-import type { ChangeSet, FieldChange, ObjectChange } from './diff.ts';
+import type { ChangeSet, FieldChange, ImageChange, ObjectChange } from './diff.ts';
 import { groupOf, nameOf, type ObjectRef, valueAt } from './object.ts';
 
 export type RiskKind =
@@ -12,7 +12,9 @@ export type RiskKind =
   | 'image downgrade';
 
 /** `message` is in our words, `detail` may hold a stranger's. `pointer`: the field in the newer object that brings it. */
-export type Risk = { kind: RiskKind; ref: ObjectRef; message: string; detail?: string; pointer?: string };
+export type Risk = { kind: RiskKind; ref: ObjectRef; message: string; detail?: string; pointer?: string; change: ObjectChange };
+
+type Found = Omit<Risk, 'change'>;
 
 const order: readonly RiskKind[] = [
   'data removed',
@@ -45,18 +47,19 @@ const immutable: Readonly<Record<string, RegExp>> = {
 };
 
 export function risksOf({ changes, images }: ChangeSet): Risk[] {
-  const risks = changes.flatMap((change) => [...removed(change), ...fieldRisks(change), ...rights(change), ...exposure(change)]);
-  for (const { ref, pointer, was, is } of images) {
-    if (isDowngrade(was, is))
-      risks.push({
-        kind: 'image downgrade',
-        ref,
-        pointer,
-        message: 'goes back to an older version',
-        detail: `${tagOf(was)} → ${tagOf(is)}`,
-      });
-  }
+  const risks = changes.flatMap((change) => {
+    const found = [...removed(change), ...fieldRisks(change), ...rights(change), ...exposure(change), ...downgrades(change, images)];
+    return found.map((one): Risk => ({ ...one, change }));
+  });
   return risks.sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind) || (nameOf(a.ref) < nameOf(b.ref) ? -1 : 1));
+}
+
+function downgrades({ ref }: ObjectChange, images: readonly ImageChange[]): Found[] {
+  const older = images.filter((image) => image.ref === ref && isDowngrade(image.was, image.is));
+  return older.map(({ pointer, was, is }) => {
+    const detail = `${tagOf(was)} → ${tagOf(is)}`;
+    return { kind: 'image downgrade', ref, pointer, message: 'goes back to an older version', detail };
+  });
 }
 
 /** `v1.4.1` of `ghcr.io/acme/api:v1.4.1`; a short digest where there is no tag. */
@@ -70,17 +73,17 @@ function kindOf(ref: ObjectRef): string {
   return `${groupOf(ref.apiVersion)}/${ref.kind}`;
 }
 
-function removed({ kind, ref }: ObjectChange): Risk[] {
+function removed({ kind, ref }: ObjectChange): Found[] {
   if (kind !== 'removed') return [];
   if (holdData.has(kindOf(ref))) return [{ kind: 'data removed', ref, message: 'is removed with everything it holds' }];
   return [{ kind: 'object removed', ref, message: 'is removed' }];
 }
 
-function fieldRisks({ kind, ref, before, fields }: ObjectChange): Risk[] {
+function fieldRisks({ kind, ref, before, fields }: ObjectChange): Found[] {
   if (kind !== 'changed') return [];
   const locked = immutable[kindOf(ref)];
   const frozen = valueAt(before, '/immutable') === true;
-  const risks: Risk[] = [];
+  const risks: Found[] = [];
   const fixed = fields.find(({ pointer }) => locked?.test(pointer) || (frozen && /^\/(data|binaryData|immutable)(\/|$)/.test(pointer)));
   if (fixed)
     risks.push({
@@ -97,7 +100,7 @@ function fieldRisks({ kind, ref, before, fields }: ObjectChange): Risk[] {
 
 type Rule = { groups: string[]; resources: string[]; verbs: string[] };
 
-function rights(change: ObjectChange): Risk[] {
+function rights(change: ObjectChange): Found[] {
   const { ref, before, after } = change;
   if (groupOf(ref.apiVersion) !== 'rbac.authorization.k8s.io' || !after) return [];
   if (ref.kind.endsWith('Binding')) {
@@ -134,7 +137,7 @@ function isCovered(rule: Rule, granted: readonly Rule[]): boolean {
   );
 }
 
-function exposure({ kind, ref, after, fields }: ObjectChange): Risk[] {
+function exposure({ kind, ref, after, fields }: ObjectChange): Found[] {
   const what = kindOf(ref);
   const opens =
     what === 'networking.k8s.io/Ingress' || what === 'gateway.networking.k8s.io/Gateway' || what === 'gateway.networking.k8s.io/HTTPRoute';
