@@ -12,7 +12,7 @@ import type { RegisteredApp } from '../support/github/owners.ts';
 import type { People } from '../support/github/people.ts';
 import type { Permissions } from '../support/github/state.ts';
 
-export type Received = {
+type Received = {
   event: string;
   guid: string;
   headers: Record<string, unknown>;
@@ -61,7 +61,7 @@ export type Desk = {
   close(): Promise<void>;
 };
 
-export const PERMISSIONS: Permissions = {
+const PERMISSIONS: Permissions = {
   contents: 'read',
   pull_requests: 'write',
   issues: 'write',

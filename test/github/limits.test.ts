@@ -160,6 +160,18 @@ describe('faults', () => {
     expect((await octokit.rest.checks.listSuitesForRef({ ...repo, ref: 'a' })).data.total_count).toBe(1);
   });
 
+  test('an answer that is still awaited does not keep this GitHub from stopping', async () => {
+    desk.github.faults.add({ operation: 'GET /repos/{owner}/{repo}', delayMs: 3_600_000 });
+    const waiting = get('/repos/acme/api', await newToken()).then(
+      () => 'answered',
+      () => 'cut',
+    );
+    while (desk.github.requests.at(-1)?.path !== '/api/v3/repos/acme/api') await new Promise((resolve) => setImmediate(resolve));
+    await desk.close();
+    expect(await waiting).toBe('cut');
+    desk = await openDesk();
+  });
+
   test('a slow answer comes late', async () => {
     const token = await newToken();
     desk.github.faults.add({ operation: 'GET /repos/{owner}/{repo}', delayMs: 200, times: 1 });

@@ -59,6 +59,7 @@ export async function startGitHub(options: GitHubOptions = {}): Promise<GitHub> 
   const stop = async () => {
     faults.clear();
     webhooks.abandon();
+    server.abandon();
     http.close();
     http.closeAllConnections();
     await server.settled();

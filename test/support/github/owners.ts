@@ -2,11 +2,10 @@
 import { generateKeyPair } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { promisify } from 'node:util';
-import { issueToken, Refusal } from './auth.ts';
-import { pullOf } from './changes.ts';
-import { commitOf, commitTree, git, mergedTree, NO_COMMIT, setRef } from './git.ts';
+import { issueToken } from './auth.ts';
+import { destroyGroup, queuePull } from './merge-queue.ts';
 import type { People } from './people.ts';
-import { pushed, type World } from './pushes.ts';
+import type { World } from './pushes.ts';
 import * as shapes from './shapes.ts';
 import { type Account, type App, covers, fullNameOf, type Installation, type Permissions, type Repository } from './state.ts';
 
@@ -241,52 +240,14 @@ export class Owners {
     this.#world.webhooks.send({ event: 'repository', action, repository, sender: repository.owner, fields });
   }
 
-  /** A pull request enters the merge queue: the group's branch is made and its check asked for. Answers the group's SHA. */
-  async queuePullRequest(fullName: string, number: number): Promise<string> {
-    const { state } = this.#world;
-    const repository = this.#people.repository(fullName);
-    const issue = this.#people.issue(fullName, number);
-    const pull = pullOf(issue);
-    return state.alone(repository, async () => {
-      const base = (await commitOf(repository.directory, `refs/heads/${pull.baseRef}`)) ?? pull.baseSha;
-      const tree = await mergedTree(repository.directory, base, pull.headSha);
-      if (tree === undefined) throw new Refusal(405, 'Pull Request is not mergeable');
-      const author = { name: 'GitHub', email: 'noreply@github.com' };
-      const head = await commitTree(repository.directory, tree, [base, pull.headSha], `Merge pull request #${number}`, author, state.now());
-      const ref = `refs/heads/gh-readonly-queue/${pull.baseRef}/pr-${number}-${base}`;
-      await setRef(repository.directory, ref, head);
-      await pushed(this.#world, repository, [{ ref, before: NO_COMMIT, after: head }], repository.owner);
-      this.#tellGroup(repository, 'checks_requested', await this.#group(repository, ref, head, pull.baseRef, base));
-      return head;
-    });
+  /** A pull request enters the merge queue. Answers the group's SHA. */
+  queuePullRequest(fullName: string, number: number): Promise<string> {
+    return queuePull(this.#world, this.#people.repository(fullName), this.#people.issue(fullName, number));
   }
 
-  /** The group leaves the queue, and its branch goes. */
-  async destroyMergeGroup(fullName: string, head: string, reason: 'merged' | 'invalidated' | 'dequeued'): Promise<void> {
-    const repository = this.#people.repository(fullName);
-    const { text } = await git(repository.directory, [
-      'for-each-ref',
-      '--format=%(refname)',
-      `--points-at=${head}`,
-      'refs/heads/gh-readonly-queue',
-    ]);
-    const ref = text.trim();
-    const [, base = '', , sha = ''] = /gh-readonly-queue\/(.+)\/pr-(\d+)-([0-9a-f]+)$/.exec(ref) ?? [];
-    const group = await this.#group(repository, ref, head, base, sha);
-    await setRef(repository.directory, ref, undefined);
-    this.#tellGroup(repository, 'destroyed', group, { reason });
-  }
-
-  async #group(repository: Repository, ref: string, head: string, baseRef: string, baseSha: string): Promise<shapes.Json> {
-    const { text } = await git(repository.directory, ['show', '--no-patch', '--format=%T%x00%aI%x00%B', head]);
-    const [tree = '', date = '', message = ''] = text.split('\0');
-    const who = { name: 'GitHub', email: 'noreply@github.com' };
-    const head_commit = { id: head, tree_id: tree, message: message.trim(), timestamp: date, author: who, committer: who };
-    return { head_sha: head, head_ref: ref, base_ref: `refs/heads/${baseRef}`, base_sha: baseSha, head_commit };
-  }
-
-  #tellGroup(repository: Repository, action: string, merge_group: shapes.Json, more: shapes.Json = {}): void {
-    this.#world.webhooks.send({ event: 'merge_group', action, repository, sender: repository.owner, fields: { merge_group, ...more } });
+  /** The group leaves the queue. */
+  destroyMergeGroup(fullName: string, head: string, reason: 'merged' | 'invalidated' | 'dequeued'): Promise<void> {
+    return destroyGroup(this.#world, this.#people.repository(fullName), head, reason);
   }
 
   app(id: number): App {

@@ -49,6 +49,7 @@ export class Server {
   readonly #faults: Faults;
   readonly #limits: RateLimits;
   readonly #running = new Set<Promise<void>>();
+  readonly #ending = new AbortController();
 
   constructor(world: World, faults: Faults, requestsPerHour: number, defects: string[]) {
     this.#world = world;
@@ -72,6 +73,11 @@ export class Server {
     while (this.#running.size > 0) await Promise.all(this.#running);
   }
 
+  /** Answers nobody any more; what waits for a delay stops waiting. */
+  abandon(): void {
+    this.#ending.abort();
+  }
+
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', this.#world.state.url);
     const entry: RequestEntry = {
@@ -90,7 +96,8 @@ export class Server {
     const found = git ? undefined : match(entry.method, this.#restPath(url.pathname));
     entry.operation = git ? 'git' : (found?.key ?? 'unknown');
     const fault = this.#faults.onRequest(entry.operation);
-    if (fault?.delayMs) await wait(fault.delayMs);
+    if (fault?.delayMs) await wait(fault.delayMs, undefined, { signal: this.#ending.signal }).catch(() => undefined);
+    if (this.#ending.signal.aborted) return;
     if (fault && !fault.done && (fault.status || fault.cut === 'reset')) {
       entry.status = fault.status ?? 0;
       return send(response, faultReply(fault), fault);

@@ -36,11 +36,6 @@ export function list<Item>(items: Item[], show: (item: Item) => unknown, wrap?: 
 
 export const notFound = () => new Refusal(404, 'Not Found');
 
-export function invalid(resource: string, field: string, message?: string): Refusal {
-  const error = message === undefined ? { resource, field, code: 'invalid' } : { resource, field, code: 'custom', message };
-  return new Refusal(422, 'Validation Failed', { errors: [error] });
-}
-
 export function repositoryOf(call: Call): Repository {
   if (!call.repository) throw notFound();
   return call.repository;
