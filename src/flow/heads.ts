@@ -33,18 +33,20 @@ export async function waitingHeads(
   waiting.pulls.sort((a, b) => b - a);
   const etag = newest.unchanged ? known.etag : newest.etag;
   if (etag) waiting.known.etag = etag;
+  const latest = newest.unchanged ? known.newest : (newest.pulls[0]?.updatedAt ?? known.newest);
+  if (latest) waiting.known.newest = latest;
   return waiting;
 }
 
-/** The first page tells everything that moved since, unless all of it moved; a first look needs every open one. */
+/** The first page tells everything that moved since, unless it is too short for that; a first look needs every open one. */
 async function restOf(
   repository: Repository,
   known: KnownHeads,
   newest: { pulls: PullRequest[]; more: boolean },
 ): Promise<PullRequest[] | undefined> {
-  if (!newest.more) return undefined;
-  const isSeen = (pull: PullRequest) => pull.state === 'open' && known.pulls[pull.number]?.head === pull.headSha;
-  return known.etag !== undefined && newest.pulls.some(isSeen) ? undefined : repository.openPullRequests();
+  const { newest: seen } = known;
+  const reachesBack = seen !== undefined && newest.pulls.some((pull) => pull.updatedAt <= seen);
+  return newest.more && !reachesBack ? repository.openPullRequests() : undefined;
 }
 
 function merged(known: KnownHeads, page: PullRequest[], all: PullRequest[] | undefined): Record<string, KnownHead> {

@@ -9,8 +9,8 @@ import { productNamespace } from '../work.ts';
 
 /** `base`: the branch that it is to be merged into. `checked`: our check on that head is completed. */
 export type KnownHead = { head: string; base: string; checked: boolean };
-/** Open pull requests by number, merge queue groups by ref. */
-export type KnownHeads = { etag?: string; pulls: Record<string, KnownHead>; groups: Record<string, KnownHead> };
+/** Open pull requests by number, merge queue groups by ref. `newest`: the latest update of a pull request that was handled. */
+export type KnownHeads = { etag?: string; newest?: string; pulls: Record<string, KnownHead>; groups: Record<string, KnownHead> };
 /** `known` is asked for again with every new token: repositories are renamed and change their default branch. */
 export type RepositoryMemory = { known: KnownRepository; asOf: string; heads: KnownHeads };
 /** `tokens` by installation id, `repositories` by full name in lower case. */
