@@ -2,7 +2,8 @@
  * `node scripts/test.mjs [quick|long] [jest's arguments]`: set-up, then jest under Node 24, then what a reader needs to know:
  * the ten slowest suites, what was not run and why, and as the last line `N passed, N failed`.
  *
- * quick leaves out what needs a cluster; long runs `*.long.test.ts` too.
+ * quick, for the inner loop, leaves out what needs a cluster and the tests of these scripts, each of which is a test run of its own;
+ * long runs `*.long.test.ts` too.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -14,6 +15,7 @@ import { giveUp, root, setUp, setUpCluster } from './setup.mjs';
 const jest = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning', join(root, 'node_modules/jest/bin/jest.js')];
 /** Patterns of the paths of suites, as jest reads them. */
 const needCluster = '<rootDir>/test/(cluster|e2e)/';
+const startRuns = '<rootDir>/test/scripts/';
 const takeLong = '\\.long\\.test\\.ts$';
 
 /** @param {string[]} patterns */
@@ -51,7 +53,11 @@ async function main(words) {
   const mode = words[0] === 'quick' || words[0] === 'long' ? words[0] : 'normal';
   const args = mode === 'normal' ? words : words.slice(1);
   const place = await setUp();
-  const ignored = ['<rootDir>/node_modules/', ...(mode === 'long' ? [] : [takeLong]), ...(mode === 'quick' ? [needCluster] : [])];
+  const ignored = [
+    '<rootDir>/node_modules/',
+    ...(mode === 'long' ? [] : [takeLong]),
+    ...(mode === 'quick' ? [needCluster, startRuns] : []),
+  ];
   const needing =
     mode === 'quick'
       ? []
