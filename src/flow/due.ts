@@ -1,6 +1,7 @@
 /** Whether a project needs a sync, as far as its spec, status and the tracked ref tell. Pure. */
 import { approveAnnotation, type Project, syncAnnotation } from '../project.ts';
 
+export const unfinished = 'unfinished sync';
 /** What changes without a write (schemas, defaults, admission) is looked for by a dry run of everything. */
 const FULL_LOOK_SECONDS = 3600;
 
@@ -15,7 +16,7 @@ export function dueReason(project: Project, revision: string | undefined, now: D
   if (annotations[syncAnnotation] !== undefined) return 'asked';
   if (isApproved(project)) return 'approved';
   // An interrupted sync: nobody else will finish it. Its Lease keeps a second one out while it still runs.
-  if (status.sync === 'Syncing') return 'unfinished sync';
+  if (status.sync === 'Syncing') return unfinished;
   if (attempt.generation !== generation) return 'changed spec';
   const seconds = (now.getTime() - Date.parse(attempt.at)) / 1000;
   const isMoved = revision === undefined ? !attempt.failed : revision !== attempt.revision;

@@ -23,6 +23,13 @@ const SAFE_MS = (DURATION_MS * 2) / 3;
 type LeaseSpec = { holderIdentity?: string; renewTime?: string; leaseDurationSeconds?: number; leaseTransitions?: number };
 const specOf = (lease: KubeObject) => (lease['spec'] as LeaseSpec | undefined) ?? {};
 
+/** Whether somebody renewed it in the last minute, by their clock: good enough to decide not to disturb, never to write. */
+export async function isHeld(cluster: Cluster, name: string, now: Date): Promise<boolean> {
+  const lease = await cluster.read({ ...leaseKind, namespace: productNamespace, name });
+  const { holderIdentity, renewTime = '' } = lease ? specOf(lease) : {};
+  return holderIdentity !== undefined && now.getTime() - Date.parse(renewTime) < 60_000;
+}
+
 /** Waits for the lease at most `waitMs`; throws LEASE_HELD when another holder keeps renewing it. */
 export async function acquireLease(cluster: Cluster, name: string, holder: string, clock: Clock, waitMs: number): Promise<Held> {
   const deadline = clock.monotonic() + waitMs;

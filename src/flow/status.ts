@@ -4,6 +4,8 @@ import { canonicalJson } from '../object.ts';
 import type { Attempt, Condition, Drifted, HistoryEntry, Pending, Project, ProjectStatus, SyncState } from '../project.ts';
 import type { Health } from '../sync/health.ts';
 
+/** SPEC 5: drift is looked for, and was found or not. */
+const DRIFT_SCANNED = 'DriftScanned';
 const MOST_HISTORY = 10;
 const MOST_DRIFT = 20;
 const MOST_MESSAGE = 1000;
@@ -55,15 +57,21 @@ export function statusOf(project: Project, outcome: Outcome, now: Date): Project
   return status;
 }
 
-/** The status with another health only; undefined when that changes nothing. */
-export function withHealth(project: Project, health: Health, now: Date): ProjectStatus | undefined {
+/** What a look from outside of a sync found. `fault`: the cluster could not be looked at, so drift would go unseen. */
+export type Seen = { health: Health } | { fault: Fault };
+
+/** The status with what a look has found and nothing else; undefined while there is none to add to. */
+export function withSeen(project: Project, seen: Seen, now: Date): ProjectStatus | undefined {
   const { status } = project;
-  if (status.health === health || status.sync === undefined) return undefined;
-  const reason = status.sync === 'Synced' ? undefined : status.conditions?.find((one) => one.type === 'Ready')?.reason;
-  const outcome: Outcome = { sync: status.sync, reason: reason ?? status.sync, message: status.message ?? '', health };
-  const { conditions } = statusOf(project, outcome, now);
-  const stalled = (status.conditions ?? []).filter((one) => one.type === 'Stalled');
-  return { ...status, health, conditions: [...(conditions ?? []).filter((one) => one.type !== 'Stalled'), ...stalled] };
+  if (status.sync === undefined) return undefined;
+  const health = 'fault' in seen ? (status.health ?? 'Unknown') : seen.health;
+  const scanned: Wanted =
+    'fault' in seen ? [DRIFT_SCANNED, false, 'DriftNotRunning', wordsOf([seen.fault])] : [DRIFT_SCANNED, true, 'Scanned', ''];
+  const isReady = status.sync === 'Synced' && health === 'Healthy';
+  const reason = status.sync === 'Synced' ? health : (status.conditions?.find((one) => one.type === 'Ready')?.reason ?? status.sync);
+  const ready: Wanted = ['Ready', isReady, isReady ? 'Healthy' : reason, status.message ?? ''];
+  const conditions = conditionsOf(project, now, health === status.health ? [scanned] : [ready, scanned]);
+  return { ...status, health, conditions };
 }
 
 /** A JSON merge patch (RFC 7386) from one status to the other: what is gone is null. Undefined when nothing changes. */
@@ -106,17 +114,18 @@ function attemptOf(project: Project, outcome: Outcome, now: Date): Attempt {
   return { ...attempt, notBefore: new Date(now.getTime() + wait * 1000).toISOString() };
 }
 
-function conditionsOf(
-  project: Project,
-  now: Date,
-  wanted: [type: string, isTrue: boolean, reason: string, message: string][],
-): Condition[] {
-  return wanted.map(([type, isTrue, reason, message]) => {
+type Wanted = [type: string, isTrue: boolean, reason: string, message: string];
+
+/** Those that are not spoken of stay as they are. */
+function conditionsOf(project: Project, now: Date, wanted: Wanted[]): Condition[] {
+  const before = project.status.conditions ?? [];
+  const said = wanted.map(([type, isTrue, reason, message]): Condition => {
     const status = isTrue ? 'True' : 'False';
-    const before = project.status.conditions?.find((one) => one.type === type);
-    const lastTransitionTime = before?.status === status ? before.lastTransitionTime : now.toISOString();
+    const known = before.find((one) => one.type === type);
+    const lastTransitionTime = known?.status === status ? known.lastTransitionTime : now.toISOString();
     return { type, status, reason, message: shortened(message), lastTransitionTime, observedGeneration: project.generation };
   });
+  return [...before.filter((one) => !said.some((other) => other.type === one.type)), ...said].sort((a, b) => (a.type < b.type ? -1 : 1));
 }
 
 /** Why a reconcile did not get through, as its outcome. */

@@ -8,18 +8,19 @@ import { type Fault, faultOf, isPlumblineError } from '../error.ts';
 import type { GitRemote } from '../git.ts';
 import type { GitHub, Repository } from '../github.ts';
 import { type Project, projectKind, projectOf } from '../project.ts';
+import type { Inventory } from '../sync/inventory.ts';
 import { type Look, lookAt } from '../sync/look.ts';
 import { loadInventory, storeInventory } from '../sync/store.ts';
-import type { WorkRequest } from '../work.ts';
+import { keyOfWork, type WorkRequest } from '../work.ts';
 import { checkNameOf } from './check.ts';
-import { dueReason } from './due.ts';
+import { dueReason, unfinished } from './due.ts';
 import { ensureJob } from './ensure-job.ts';
 import { waitingHeads } from './heads.ts';
 import { knownRepository } from './known-repository.ts';
-import type { Clock } from './lease.ts';
+import { type Clock, isHeld } from './lease.ts';
 import { loadMemory, type Memory, saveMemory } from './memory.ts';
 import { projectAccount, trackedRevision } from './source.ts';
-import { statusPatch, withHealth } from './status.ts';
+import { type Seen, statusPatch, withSeen } from './status.ts';
 
 export type TickDoors = {
   cluster: Cluster;
@@ -92,8 +93,10 @@ async function lookAtProject(project: Project, remote: Remote | undefined, resul
   const now = doors.clock.now();
   const revision = remote ? revisionOrUndefined(project, remote.refs) : project.status.attempt?.revision;
   // A Job says in the project's status what is wrong; a look that cannot be made is its business too.
-  const reason = dueReason(project, revision, now) ?? (await lookAtCluster(project, result, doors));
+  const reason = dueReason(project, revision, now) ?? (await lookAtCluster(project, doors));
   if (reason === undefined) return;
+  // A sync that still renews its Lease is not unfinished.
+  if (reason === unfinished && (await isHeld(doors.cluster, keyOfWork({ kind: 'project', ...project }), now))) return;
   const { job, created } = await ensureJob(doors.cluster, { kind: 'project', namespace: project.namespace, name: project.name });
   if (created) result.jobs.push(job);
   doors.log({ project: `${project.namespace}/${project.name}`, due: reason, job, created });
@@ -109,33 +112,37 @@ function revisionOrUndefined(project: Project, refs: Map<string, string>): strin
 }
 
 /** Why the cluster's side asks for a sync; what merely moved on is recorded here. */
-async function lookAtCluster(project: Project, result: TickResult, doors: TickDoors): Promise<string | undefined> {
-  const inventory = await loadInventory(doors.cluster, project);
-  const account = await projectAccount(project, doors.cluster);
-  const look = await lookAt(project, inventory, account);
-  if (look.suspects.length > 0) return `drift: ${look.suspects.slice(0, 3).join(', ')}`;
-  await noting(`${project.namespace}/${project.name}`, result, () => recordLook(project, look, inventory, doors));
-  return undefined;
+async function lookAtCluster(project: Project, doors: TickDoors): Promise<string | undefined> {
+  try {
+    const inventory = await loadInventory(doors.cluster, project);
+    const account = await projectAccount(project, doors.cluster);
+    const look = await lookAt(project, inventory, account);
+    if (look.suspects.length > 0) return `drift: ${look.suspects.slice(0, 3).join(', ')}`;
+    if (await keepUpdates(project, look, inventory, doors)) await recordSeen(project, { health: look.health }, doors);
+    return undefined;
+  } catch (error) {
+    // Whoever reads the status must learn that nobody looks for drift any more.
+    if (isPlumblineError(error) && error.retry === 'never') await recordSeen(project, { fault: faultOf(error) }, doors);
+    throw error;
+  }
 }
 
-async function recordLook(
-  project: Project,
-  look: Look,
-  inventory: Awaited<ReturnType<typeof loadInventory>>,
-  doors: TickDoors,
-): Promise<void> {
-  if (look.updates.length > 0) {
-    const entries = new Map(inventory.entries);
-    for (const entry of look.updates) entries.set(entry.id, entry);
-    try {
-      await storeInventory(doors.cluster, project, inventory, entries);
-    } catch (error) {
-      // A sync is at work and knows better.
-      if (isPlumblineError(error) && error.code === 'API_CONFLICT') return;
-      throw error;
-    }
+/** False: a sync is at work and knows better. */
+async function keepUpdates(project: Project, look: Look, inventory: Inventory, doors: TickDoors): Promise<boolean> {
+  if (look.updates.length === 0) return true;
+  const entries = new Map(inventory.entries);
+  for (const entry of look.updates) entries.set(entry.id, entry);
+  try {
+    await storeInventory(doors.cluster, project, inventory, entries);
+    return true;
+  } catch (error) {
+    if (isPlumblineError(error) && error.code === 'API_CONFLICT') return false;
+    throw error;
   }
-  const status = withHealth(project, look.health, doors.clock.now());
+}
+
+async function recordSeen(project: Project, seen: Seen, doors: TickDoors): Promise<void> {
+  const status = withSeen(project, seen, doors.clock.now());
   const patch = status && statusPatch(project.status, status);
   if (patch) await doors.cluster.patch({ ...projectKind, namespace: project.namespace, name: project.name }, patch, 'status');
 }

@@ -28,7 +28,18 @@ export async function readSettings(cluster: Cluster): Promise<Settings> {
   return { cluster: data['cluster'] ?? '', githubApiUrl: data['github.apiUrl'] || 'https://api.github.com' };
 }
 
+/** Somebody else at the same work is no failure: they, or the next tick, do it. */
 export async function doWork(request: WorkRequest, doors: WorkDoors): Promise<void> {
+  try {
+    await carryOut(request, doors);
+  } catch (error) {
+    const { code, message } = faultOf(error);
+    if (code !== 'LEASE_HELD' && code !== 'LEASE_LOST') throw error;
+    doors.log({ request: keyOfWork(request), outcome: code, message });
+  }
+}
+
+async function carryOut(request: WorkRequest, doors: WorkDoors): Promise<void> {
   switch (request.kind) {
     case 'project':
       return syncProject({ namespace: request.namespace, name: request.name }, 'tick', doors);
