@@ -139,7 +139,10 @@ function oneAtATime(ensure: (request: WorkRequest) => Promise<Made>): (request: 
 async function within<T>(work: Promise<T>, milliseconds: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new PlumblineError('APP_BUSY', 'no Job could be made in time', { retry: 'later' })), milliseconds);
+    timer = setTimeout(
+      () => reject(new PlumblineError('APP_BUSY', 'no Job could be made in time', { retry: 'later' })),
+      Math.max(0, milliseconds),
+    );
   });
   try {
     return await Promise.race([work, late]);
