@@ -250,6 +250,17 @@ describe('the node', () => {
     expect(shown).toContain('processes of this machine');
   });
 
+  test('kubectl logs shows what a container wrote, while it runs and after', async () => {
+    await create('wordy', { containers: [run('stay')] });
+    await output('wordy', 'here');
+    expect(await cluster.kubectl(['logs', 'wordy'], { namespace })).toBe('here\n');
+    const following = cluster.kubectl(['logs', 'wordy', '--follow'], { namespace });
+    node.killPod(namespace, 'wordy', 'SIGTERM');
+    expect(await following).toBe('here\nasked to end\n');
+    expect(await cluster.kubectl(['logs', 'wordy', '--tail=1'], { namespace })).toBe('asked to end\n');
+    expect((await cluster.tryKubectl(['logs', 'wordy', '--previous'], { namespace })).code).toBe(1);
+  });
+
   test('it may read only what its pods name', async () => {
     await cluster.kubectl(['create', 'secret', 'generic', 'foreign', '--from-literal=a=b'], { namespace });
     const api = await cluster.apiFor({ user: `system:node:${node.name}`, groups: ['system:nodes'] });

@@ -83,6 +83,7 @@ export function argumentsOf(component: Component, folder: string, ports: Ports):
         '--authorization-mode=Node,RBAC',
         '--enable-admission-plugins=NodeRestriction',
         '--allow-privileged=true',
+        '--kubelet-preferred-address-types=InternalIP',
         '--profiling=false',
         `--audit-policy-file=${at('audit.yaml')}`,
         `--audit-log-path=${at('audit.log')}`,

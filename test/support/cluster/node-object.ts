@@ -5,15 +5,15 @@ import { now } from './pod-process.ts';
 
 const architecture = process.arch === 'x64' ? 'amd64' : process.arch;
 
-/** Also when a node of that name was there before. */
-export async function register(api: Api, name: string): Promise<void> {
+/** Also when a node of that name was there before. `port`: where it serves its logs. */
+export async function register(api: Api, name: string, port: number): Promise<void> {
   const labels = {
     'kubernetes.io/hostname': name,
     'kubernetes.io/os': 'linux',
     'kubernetes.io/arch': architecture,
     'plumbline.dev/process-node': 'true',
   };
-  const status = nodeStatus();
+  const status = nodeStatus(port);
   try {
     await api.ok('POST', '/api/v1/nodes', { body: { apiVersion: 'v1', kind: 'Node', metadata: { name, labels }, status } });
   } catch (error) {
@@ -39,7 +39,7 @@ export async function isUntainted(api: Api, name: string): Promise<boolean> {
   return (node.spec?.taints ?? []).length === 0;
 }
 
-function nodeStatus() {
+function nodeStatus(port: number) {
   const room = { cpu: String(cpus().length), memory: `${Math.floor(totalmem() / 1024)}Ki`, pods: '110', 'ephemeral-storage': '10Gi' };
   const time = now();
   const times = { lastHeartbeatTime: time, lastTransitionTime: time };
@@ -47,7 +47,11 @@ function nodeStatus() {
   return {
     capacity: room,
     allocatable: room,
-    addresses: [{ type: 'Hostname', address: hostname() }],
+    addresses: [
+      { type: 'Hostname', address: hostname() },
+      { type: 'InternalIP', address: '127.0.0.1' },
+    ],
+    daemonEndpoints: { kubeletEndpoint: { Port: port } },
     conditions: [
       { type: 'Ready', status: 'True', reason: 'ProcessNode', message: "runs Plumbline's own pods as processes of this machine", ...times },
       { type: 'MemoryPressure', ...notMeasured },

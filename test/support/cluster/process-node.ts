@@ -7,6 +7,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Api, WatchEvent } from './api.ts';
 import type { ControlPlane } from './control-plane.ts';
+import { serveLogs } from './node-logs.ts';
 import { beat, isUntainted, register } from './node-object.ts';
 import { PodLife } from './pod-life.ts';
 import type { Pod } from './pod-spec.ts';
@@ -33,7 +34,8 @@ export async function startProcessNode(plane: ControlPlane, options: NodeOptions
   const name = options.name ?? `process-node-${randomBytes(3).toString('hex')}`;
   const api = await plane.apiFor({ user: `system:node:${name}`, groups: ['system:nodes'] });
   const house = new House(plane, api, options);
-  await register(api, name);
+  const logServer = await serveLogs(plane.folder, house);
+  await register(api, name, logServer.port);
   const beating = setInterval(() => void beat(api, name).catch(() => {}), 10_000);
   beating.unref();
   const following = house.follow(name);
@@ -47,6 +49,7 @@ export async function startProcessNode(plane: ControlPlane, options: NodeOptions
     thawPod: (namespace, pod) => house.find(namespace, pod).signal('SIGCONT'),
     async stop() {
       clearInterval(beating);
+      logServer.close();
       await house.close();
       await following;
       await plane.api.request('DELETE', `/api/v1/nodes/${name}`);
@@ -55,7 +58,7 @@ export async function startProcessNode(plane: ControlPlane, options: NodeOptions
   };
 }
 
-type Resident = { pod: Pod; life: PodLife | undefined; removal: Promise<void> | undefined };
+type Resident = { pod: Pod; life: PodLife | undefined; ended: boolean; removal: Promise<void> | undefined };
 type Output = { namespace: string; pod: string; uid: string; container: string; text: string };
 
 /** The pods of the node. */
@@ -104,8 +107,12 @@ class House {
     if (resident === undefined) {
       // One that has ended before this process came: only its removal is left to do.
       const ended = pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
-      resident = { pod, life: ended ? undefined : this.#live(pod), removal: undefined };
-      this.#residents.set(uid, resident);
+      const fresh: Resident = { pod, life: ended ? undefined : this.#live(pod), ended, removal: undefined };
+      void fresh.life?.done.then(() => {
+        fresh.ended = true;
+      });
+      this.#residents.set(uid, fresh);
+      resident = fresh;
     }
     if (deletionTimestamp === undefined) return;
     resident.life?.stop(typeof grace === 'number' ? grace : 30);
@@ -144,6 +151,12 @@ class House {
     const life = its.at(-1)?.life;
     if (life === undefined) throw new Error(`pod ${namespace}/${pod} does not run on this node`);
     return life;
+  }
+
+  runs(namespace: string, pod: string): boolean {
+    return [...this.#residents.values()].some(
+      ({ pod: one, ended }) => !ended && one.metadata.namespace === namespace && one.metadata.name === pod,
+    );
   }
 
   logs(namespace: string, pod: string, container: string | undefined): string {
