@@ -109,7 +109,7 @@ function transport(config: KubeConfig, server: string, timeoutMs: number): Trans
       request.setBody(JSON.stringify(call.body));
     }
     if (account) request.setHeaderParam('Impersonate-User', `system:serviceaccount:${account.namespace}:${account.name}`);
-    await config.applySecurityAuthentication(request);
+    await authenticate(config, request);
     // One agent for all calls: client-node makes a new one, and so a new TLS connection, each time.
     const own = request.getDispatcher();
     dispatcher ??= own;
@@ -124,6 +124,17 @@ function transport(config: KubeConfig, server: string, timeoutMs: number): Trans
   };
   const send = (call: Call, account: Account | undefined) => slots(() => again(() => once(call, account), call.method === 'GET'));
   return { server, send, resources: new Map() };
+}
+
+/** A token file that is gone, a helper program that fails: nothing was asked yet. */
+async function authenticate(config: KubeConfig, request: RequestContext): Promise<void> {
+  try {
+    await config.applySecurityAuthentication(request);
+  } catch (cause) {
+    throw new PlumblineError('CLUSTER_CONFIG', `no credentials for the cluster: ${cause instanceof Error ? cause.message : cause}`, {
+      cause,
+    });
+  }
 }
 
 async function answerOf(response: ResponseContext): Promise<Answer> {
