@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { until } from '../support/cluster/until.ts';
 import { type OwnInstallation, startInstallation } from '../support/installation.ts';
 import { configMap } from '../support/project-world.ts';
 
@@ -61,4 +62,32 @@ describe('without the App', () => {
     expect(await settings()).toEqual({ colour: 'green' });
     expect(here.github.violations).toEqual([]);
   }, 120_000);
+
+  test('a runner that is killed in the middle of a check leaves none in progress for ever', async () => {
+    const { people } = here.github;
+    const head = await people.commit('acme/api', 'gold', { files: { 'k8s/settings.yaml': configMap('settings', { colour: 'gold' }) } });
+    await people.openPullRequest('acme/api', { title: 'Paint it gold', head: 'gold' });
+    const undo = here.github.faults.add({ operation: 'PATCH /repos/{owner}/{repo}/check-runs/{check_run_id}', delayMs: 20_000, times: 1 });
+    const ticking = here.tick();
+    const pod = await podWithOpenCheck(head);
+    here.node.killPod('plumbline-system', pod, 'SIGKILL', 'runner');
+    undo();
+    await ticking;
+    await here.tick();
+    await here.jobsEnded();
+    await here.tick();
+    await here.jobsEnded();
+    expect(runsOf(head)).toHaveLength(1);
+    expect(runsOf(head)[0]).toMatchObject({ status: 'completed', conclusion: 'success' });
+  }, 180_000);
 });
+
+const runsOf = (sha: string) => here.github.people.repository('acme/api').runs.filter((run) => run.headSha === sha);
+
+async function podWithOpenCheck(head: string): Promise<string> {
+  return until('a runner has opened the check', 60_000, async () => {
+    if (runsOf(head).length === 0) return undefined;
+    const pods = here.node.pods('plumbline-system').filter((pod) => pod.startsWith('pr-'));
+    return pods.at(-1);
+  });
+}

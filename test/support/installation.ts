@@ -12,6 +12,7 @@ import { type GitHub, startGitHub } from './github/github.ts';
 import type { RegisteredApp } from './github/owners.ts';
 import { nowhere, startJobRunner } from './job-runner.ts';
 import { install } from './project-world.ts';
+import { startRunnerHere } from './runner-here.ts';
 
 /** What `app.yml` asks for. */
 export const appPermissions = {
@@ -61,6 +62,20 @@ export async function startInstallation(options: { suspendTicks: boolean; echo?:
         .map((pod) => node.logs(system.namespace, pod))
         .join('');
     return { ...installation(plane, github, app, logs, stops), plane, node };
+  });
+}
+
+/** As {@link startInstallation}, with the runner in this process: for tests that need many ticks and no pod. */
+export async function startInstallationHere(): Promise<Installation & { plane: ControlPlane }> {
+  const plane = await startControlPlane();
+  const stops: Stop[] = [() => plane.stop()];
+  return orStopped(stops, async () => {
+    const { github, app } = await startWorld(plane, stops, true);
+    const runner = await startRunnerHere(plane, github, app);
+    stops.unshift(() => runner.stop());
+    const usual = installation(plane, github, app, runner.logs, stops);
+    // What a Job throws is in its log, as a failed pod's would be.
+    return { ...usual, plane, tick: runner.tick, jobsSettled: runner.work, jobsEnded: () => runner.work().catch(() => undefined) };
   });
 }
 
