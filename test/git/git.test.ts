@@ -166,7 +166,12 @@ describe('a merge', () => {
     expect(await fresh.changedPaths(base, merged.tree)).toEqual(['k8s/new file "ü".yaml', 'k8s/web.yaml']);
     const paths = (await fresh.readTree(merged.tree, 'k8s', false)).map(({ path }) => path);
     expect(paths).toEqual(['k8s/new file "ü".yaml', 'k8s/other.yaml', 'k8s/web.yaml']);
-    expect(await fresh.commit(head)).toEqual({ sha: head, parents: [await git(origin, 'rev-parse', `${head}^`)], author: 'Ada', subject: 'feature' });
+    expect(await fresh.commit(head)).toEqual({
+      sha: head,
+      parents: [await git(origin, 'rev-parse', `${head}^`)],
+      author: 'Ada',
+      subject: 'feature',
+    });
   });
 
   test('in conflict names the files', async () => {
