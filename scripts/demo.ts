@@ -2,14 +2,17 @@
  * `npm run demo`: the life of one pull request on a GitHub and a Kubernetes of your own, told as it happens. Nothing to sign up for.
  * `--once` ends with the story; `--context NAME` uses a cluster that you have.
  */
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs, styleText } from 'node:util';
 import type { Project } from '../src/project.ts';
 import { type AppProcess, startAppProcess } from '../test/support/app-process.ts';
+import { findBinaries } from '../test/support/cluster/binaries.mjs';
 import { until } from '../test/support/cluster/until.ts';
 import { type Installation, startInstallation, startInstallationOn } from '../test/support/installation.ts';
+import { openDesk } from './desk.ts';
+import { changed } from './shop.ts';
 
 const repository = 'acme/shop';
 const namespace = 'shop';
@@ -49,7 +52,7 @@ async function main(): Promise<void> {
   try {
     app = await startAppProcess(here.cluster, here.github, here.app);
     await Promise.race([story(here), interrupted]);
-    if (!values.once) await Promise.race([stayUp(here, app), interrupted]);
+    if (!values.once) await stayUp(here, app, interrupted);
   } catch (error) {
     const isWish = error instanceof Error && (error.message === 'interrupted' || error.message === 'ended');
     if (!isWish) {
@@ -94,7 +97,7 @@ async function begin(here: Installation): Promise<void> {
 
 async function proposeChange(here: Installation): Promise<{ number: number; head: string }> {
   const { people } = here.github;
-  const web = readFileSync(join(example, 'k8s/web.yaml'), 'utf8').replace('v1.4.1', 'v1.4.2').replace('replicas: 2', 'replicas: 3');
+  const web = changed(readFileSync(join(example, 'k8s/web.yaml'), 'utf8'));
   const head = await people.commit(repository, 'new-checkout', { message: 'Try the new checkout', files: { 'k8s/web.yaml': web } });
   const since = performance.now();
   const { number } = await people.openPullRequest(repository, { title: 'Try the new checkout', head: 'new-checkout' });
@@ -131,23 +134,37 @@ async function editByHand(here: Installation): Promise<void> {
   quote((await here.cluster.kubectl(['get', 'plb'], { namespace })).trim());
 }
 
-async function stayUp(here: Installation, app: AppProcess): Promise<void> {
-  const folder = join(tmpdir(), `plumbline-demo-${process.pid}`);
-  mkdirSync(folder, { recursive: true });
-  const kubeconfig = join(folder, 'kubeconfig');
-  writeFileSync(kubeconfig, readFileSync(here.cluster.kubeconfig), { mode: 0o600 });
-  const token = here.github.people.userToken('acme');
-  console.log(`
-It stays up until Ctrl-C. The tick comes every minute; with the App, a push is acted on at once.
+async function stayUp(here: Installation, app: AppProcess, interrupted: Promise<never>): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'plumbline-demo-'));
+  const desk = await openDesk(here.github, repository);
+  try {
+    const kubeconfig = join(folder, 'kubeconfig');
+    writeFileSync(kubeconfig, readFileSync(here.cluster.kubeconfig), { mode: 0o600 });
+    const clone = `${here.github.url.replace('://', `://x-access-token:${here.github.people.userToken('acme')}@`)}/${repository}.git`;
+    const programs = findBinaries();
+    console.log(`
+${strong('Now you.')} It stays up until Ctrl-C. The tick comes every minute; with the App, a push is acted on at once.
 
-  Kubernetes   export KUBECONFIG=${kubeconfig}
-               kubectl get plb -A
-               kubectl edit configmap web-settings -n ${namespace}
-  GitHub       ${here.github.url}   (REST: ${here.github.apiUrl})
-               git clone ${here.github.url.replace('://', `://x-access-token:${token}@`)}/${repository}.git
-  App          ${app.url}
+  Look      ${strong(desk.url)}
+            pull requests, their checks, a button to merge
+
+  Change    git clone ${clone} && cd shop
+            git switch -c hello && sed -i.old s/Hello/Welcome/ k8s/settings.yaml
+            git commit -am "Say welcome" && git push origin hello
+            the page now offers to open a pull request; its check comes in seconds, then merge it there
+
+  Kubectl   export KUBECONFIG=${kubeconfig}${programs.ready ? ` PATH="$PATH:${programs.folder}"` : ''}
+            kubectl get plb -A -w
+            kubectl scale deployment/web -n ${namespace} --replicas=7
+            the column DRIFT shows it within a minute
+
+  REST      ${here.github.apiUrl}    App  ${app.url}
 `);
-  await new Promise(() => undefined);
+    await interrupted;
+  } finally {
+    await desk.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 async function synced(here: Installation, isSo: (status: Status) => boolean): Promise<Status> {
