@@ -89,11 +89,15 @@ async function run<T extends Answer>(
 }
 
 async function waitForBudget(budget: Budget, cost: Cost, patienceMs: number): Promise<void> {
-  const now = Date.now();
-  const at = budget.earliest(cost, now);
-  if (at - now > patienceMs) throw tooFast(at);
-  budget.book(cost, at);
-  if (at > now) await delay(at - now);
+  const deadline = Date.now() + patienceMs;
+  for (;;) {
+    const now = Date.now();
+    const at = budget.earliest(cost, now);
+    if (at <= now) return budget.book(cost, now);
+    if (at > deadline) throw tooFast(at);
+    // Asked again afterwards: meanwhile GitHub may have said to wait longer.
+    await delay(at - now);
+  }
 }
 
 function tooFast(until: number): PlumblineError {

@@ -9,7 +9,7 @@ import { type AppProcess, runApp, someKey, startAppProcess, webhookSecret } from
 import { deliver, headersOf, type Letter, send, signatureOf } from '../support/app/signed.ts';
 import { until } from '../support/cluster/until.ts';
 
-jest.setTimeout(60_000);
+jest.setTimeout(120_000);
 
 const megabyte = 1024 * 1024;
 let folder: string;
@@ -61,7 +61,7 @@ describe('hostile bodies', () => {
     // What a first delivery loads and compiles is no growth.
     await deliver(app.url, { event: 'star', secret: webhookSecret, payload: { text: 'x'.repeat(100_000) } });
   });
-  afterAll(() => app.stop());
+  afterAll(() => app?.stop());
 
   const letter = (more: Partial<Letter> = {}): Letter => ({ event: 'pull_request', ...more });
   const forged = { 'x-hub-signature-256': `sha256=${'0'.repeat(64)}` };

@@ -277,6 +277,14 @@ describe('with its own token the App cannot', () => {
   });
 });
 
+test("the App's own pods are let in by the Pod Security of its namespace", async () => {
+  const pods = await until('both replicas have their pod', 20_000, async () => {
+    const list = await plane.api.ok<{ items: KubeObject[] }>('GET', `${inSystem}/pods?labelSelector=app.kubernetes.io/name=plumbline-app`);
+    return list.items.length === 2 && list.items;
+  });
+  expect(pods[0]?.['spec']).toMatchObject({ serviceAccountName: 'plumbline-app' });
+});
+
 describe('how many Jobs', () => {
   test('the quota refuses the next one, and says so', async () => {
     const used = (await plane.api.ok<{ items: KubeObject[] }>('GET', jobsPath)).items.length;

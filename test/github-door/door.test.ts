@@ -6,7 +6,7 @@ import { faultOf, formatFault } from '../../src/error.ts';
 import { type CheckReport, connectGitHub, type GitHub, type GitHubSettings, type Repository } from '../../src/github.ts';
 import { type Desk, openDesk } from '../github/desk.ts';
 
-jest.setTimeout(30_000);
+jest.setTimeout(60_000);
 
 let desk: Desk;
 let door: GitHub;
@@ -226,7 +226,11 @@ describe('a check', () => {
 
   test('of another App with the same name is not ours', async () => {
     const { headSha } = await openPull();
-    const other = await desk.github.owners.registerApp({ name: 'other', permissions: { checks: 'write', contents: 'read', pull_requests: 'read', issues: 'read' }, events: [] });
+    const other = await desk.github.owners.registerApp({
+      name: 'other',
+      permissions: { checks: 'write', contents: 'read', pull_requests: 'read', issues: 'read' },
+      events: [],
+    });
     const { installationId } = desk.github.owners.installApp(other.appId, ['acme/api']);
     const theirs = connectGitHub({ apiUrl: desk.github.apiUrl, appId: other.appId, privateKey: other.privateKey });
     const known = { ...repository, installationId };

@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { diesWithParent } from '../cluster/identity.mjs';
 import { until } from '../cluster/until.ts';
 
 export const webhookSecret = 'a webhook secret of these tests, long enough';
@@ -45,10 +46,14 @@ export async function startAppProcess(environment: Environment, program = 'app/m
       .split('\n')
       .filter((line) => line.startsWith('{'))
       .map((line) => JSON.parse(line) as Record<string, unknown>);
-  const url = await until('the App listens', 30_000, async () => {
+  const listening = until('the App listens', 90_000, async () => {
     if (child.exitCode !== null) throw new Error(`the App ended with ${child.exitCode}: ${stderr()}`);
     const address = lines().find((line) => 'listening' in line)?.['listening'];
     return typeof address === 'string' && address;
+  });
+  const url = await listening.catch((error: unknown) => {
+    child.kill('SIGKILL');
+    throw error;
   });
   const stop = async () => {
     child.kill('SIGTERM');
@@ -63,7 +68,8 @@ export async function startAppProcess(environment: Environment, program = 'app/m
 function launch(environment: Environment, program: string) {
   const given = Object.entries({ PATH: process.env['PATH'], HOME: process.env['HOME'], ...environment });
   const env = Object.fromEntries(given.filter((entry): entry is [string, string] => entry[1] !== undefined));
-  const child = spawn(process.execPath, [program], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const [file, args] = diesWithParent(process.execPath, [program]);
+  const child = spawn(file, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
   const collected = (stream: NodeJS.ReadableStream) => {
     let text = '';
     stream.setEncoding('utf8').on('data', (part: string) => {
