@@ -1,7 +1,7 @@
 /** The door to GitHub against the loopback GitHub, which refuses what GitHub refuses. */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { faultOf, formatFault } from '../../src/error.ts';
 import { type CheckReport, connectGitHub, type GitHub, type GitHubSettings, type Repository } from '../../src/github.ts';
 import { type Desk, openDesk } from '../github/desk.ts';
@@ -11,6 +11,11 @@ jest.setTimeout(60_000);
 let desk: Desk;
 let door: GitHub;
 let repository: Repository;
+let name = '';
+let count = 0;
+let mark = 0;
+/** What a test changed for all. */
+const undo: (() => void)[] = [];
 
 const settings = (more: Partial<GitHubSettings> = {}): GitHubSettings => ({
   apiUrl: desk.github.apiUrl,
@@ -21,39 +26,50 @@ const settings = (more: Partial<GitHubSettings> = {}): GitHubSettings => ({
 
 const open = async (more: Partial<GitHubSettings> = {}): Promise<Repository> => {
   door = connectGitHub(settings(more));
-  return door.repositoryById(desk.app.installationId, desk.people.repository('acme/api').id);
+  return door.repositoryById(desk.app.installationId, desk.people.repository(name).id);
 };
 
-beforeEach(async () => {
+beforeAll(async () => {
   desk = await openDesk();
+});
+
+// A GitHub for all, and for each test a repository of its own.
+beforeEach(async () => {
+  count += 1;
+  name = `acme/api-${count}`;
+  await desk.people.createRepository({ owner: 'acme', name: `api-${count}`, files: { 'k8s/web.yaml': 'kind: A\n' } });
+  desk.github.owners.addRepositories(desk.app.installationId, [name]);
+  mark = desk.github.requests.length;
   repository = await open();
 });
 
-afterEach(async () => {
-  const { violations } = desk.github;
-  await desk.close();
-  expect(violations).toEqual([]);
+afterEach(() => {
+  desk.github.faults.clear();
+  for (const step of undo.splice(0)) step();
+  expect(desk.github.violations).toEqual([]);
 });
 
-const operations = (since = 0) => desk.github.requests.slice(since).map((one) => `${one.operation} ${one.status}`);
+afterAll(() => desk?.close());
+
+const operations = (since = mark) => desk.github.requests.slice(since).map((one) => `${one.operation} ${one.status}`);
 const codeOf = (work: Promise<unknown>): Promise<string> =>
   work.then(
     () => 'no error',
     (thrown: unknown) => faultOf(thrown).code,
   );
 const queued: CheckReport = { status: 'queued', title: 'Waiting', summary: 'A Job is made.', annotations: [] };
-const runs = () => desk.people.repository('acme/api').runs;
+const runs = () => desk.people.repository(name).runs;
 const createRun = 'POST /repos/{owner}/{repo}/check-runs';
 
 const openPull = async (branch = 'feature') => {
-  const headSha = await desk.people.commit('acme/api', branch, { files: { 'k8s/web.yaml': `kind: B # ${branch}\n` } });
-  const { number } = await desk.people.openPullRequest('acme/api', { title: `Change ${branch}`, head: branch });
+  const headSha = await desk.people.commit(name, branch, { files: { 'k8s/web.yaml': `kind: B # ${branch}\n` } });
+  const { number } = await desk.people.openPullRequest(name, { title: `Change ${branch}`, head: branch });
   return { number, headSha };
 };
 
 describe('a repository', () => {
   test('is found by installation and id in one request, with a token for it alone that only reads', async () => {
-    expect(repository).toMatchObject({ fullName: 'acme/api', defaultBranch: 'main', cloneUrl: `${desk.github.url}/acme/api.git` });
+    expect(repository).toMatchObject({ fullName: name, defaultBranch: 'main', cloneUrl: `${desk.github.url}/${name}.git` });
     expect(operations()).toEqual(['POST /app/installations/{installation_id}/access_tokens 201']);
     const token = desk.github.state.tokens.get(await repository.token());
     expect(token?.permissions).toEqual({ metadata: 'read', contents: 'read', pull_requests: 'read', issues: 'read', checks: 'read' });
@@ -61,16 +77,16 @@ describe('a repository', () => {
   });
 
   test('is found by name with a token from elsewhere', async () => {
-    expect(await door.installationOf('acme/api')).toEqual({ installationId: desk.app.installationId });
+    expect(await door.installationOf(name)).toEqual({ installationId: desk.app.installationId });
     const { token, expiresAt } = await door.readingToken(desk.app.installationId);
     expect(Date.parse(expiresAt) - Date.now()).toBeGreaterThan(59 * 60_000);
-    const named = await door.repository(desk.app.installationId, 'acme/api', token);
+    const named = await door.repository(desk.app.installationId, name, token);
     expect(named.id).toBe(repository.id);
     expect(await named.token()).toBe(token);
   });
 
   test('an outdated token from elsewhere is renewed once', async () => {
-    const named = await door.repository(desk.app.installationId, 'acme/api', 'ghs_from_yesterday');
+    const named = await door.repository(desk.app.installationId, name, 'ghs_from_yesterday');
     expect(named.id).toBe(repository.id);
     expect(operations().slice(-3)).toEqual([
       'GET /repos/{owner}/{repo} 401',
@@ -83,8 +99,8 @@ describe('a repository', () => {
     ['a name of one part', 'api'],
     ['a name of three parts', 'acme/api/x'],
     ['a repository without the App', 'acme/other'],
-  ])('%s is GITHUB_NOT_FOUND', async (_name, name) => {
-    expect(await codeOf(door.installationOf(name))).toBe('GITHUB_NOT_FOUND');
+  ])('%s is GITHUB_NOT_FOUND', async (_name, asked) => {
+    expect(await codeOf(door.installationOf(asked))).toBe('GITHUB_NOT_FOUND');
   });
 
   test('the reading token also serves git', async () => {
@@ -99,7 +115,7 @@ describe('a repository', () => {
 describe('pull requests', () => {
   test('carry what Plumbline decides by', async () => {
     const { number, headSha } = await openPull();
-    const baseSha = await desk.people.tip('acme/api', 'main');
+    const baseSha = await desk.people.tip(name, 'main');
     expect(await repository.pullRequest(number)).toMatchObject({
       number,
       title: 'Change feature',
@@ -118,8 +134,8 @@ describe('pull requests', () => {
 
   test('a merged one names its merge commit, in a list too', async () => {
     const { number } = await openPull();
-    await desk.people.mergePullRequest('acme/api', number, 'merge');
-    const tip = await desk.people.tip('acme/api', 'main');
+    await desk.people.mergePullRequest(name, number, 'merge');
+    const tip = await desk.people.tip(name, 'main');
     expect(await repository.pullRequest(number)).toMatchObject({ state: 'closed', merged: true, mergeCommitSha: tip });
     expect(await repository.pullRequestsByUpdate(undefined)).toMatchObject({ pulls: [{ number, merged: true, mergeCommitSha: tip }] });
   });
@@ -162,7 +178,7 @@ describe('pull requests', () => {
 describe('comments', () => {
   test('by update, with their pull request, author and whether a bot wrote them', async () => {
     const { number } = await openPull();
-    desk.people.comment('acme/api', number, '/sync', 'acme');
+    desk.people.comment(name, number, '/sync', 'acme');
     const first = await repository.commentsByUpdate(undefined);
     if (first.unchanged) throw new Error('the first look found nothing changed');
     expect(first.comments).toMatchObject([
@@ -185,9 +201,11 @@ describe('a check', () => {
   test('the token that writes it may write checks of that repository and nothing else', async () => {
     const { headSha } = await openPull();
     await repository.openCheck('plumbline', headSha, queued);
-    const writing = [...desk.github.state.tokens.values()].filter((one) => one.permissions['checks'] === 'write');
+    const { tokens } = desk.github.state;
+    const own = [...tokens.values()].filter((one) => one.repositories !== 'all' && one.repositories.has(repository.id));
+    const writing = own.filter((one) => one.permissions['checks'] === 'write');
     expect(writing.map((one) => one.permissions)).toEqual([{ metadata: 'read', checks: 'write' }]);
-    expect(writing[0]?.repositories).not.toBe('all');
+    expect(writing[0]?.repositories).toEqual(new Set([repository.id]));
   });
 
   test.each(['done and its answer lost', 'not done'])('a creation that failed (%s) ends as exactly one', async (how) => {
@@ -231,7 +249,7 @@ describe('a check', () => {
       permissions: { checks: 'write', contents: 'read', pull_requests: 'read', issues: 'read' },
       events: [],
     });
-    const { installationId } = desk.github.owners.installApp(other.appId, ['acme/api']);
+    const { installationId } = desk.github.owners.installApp(other.appId, [name]);
     const theirs = connectGitHub({ apiUrl: desk.github.apiUrl, appId: other.appId, privateKey: other.privateKey });
     const known = { ...repository, installationId };
     await theirs.knownRepository(known).openCheck('plumbline', headSha, queued);
@@ -245,6 +263,7 @@ describe('credentials', () => {
   test("a token that ends in the middle is renewed once, even while our clock is two hours behind GitHub's", async () => {
     const { number } = await openPull();
     desk.github.advance(2 * 3_600_000);
+    undo.push(() => desk.github.advance(-2 * 3_600_000));
     const before = desk.github.requests.length;
     expect(await repository.pullRequest(number)).toMatchObject({ number });
     expect(operations(before)).toEqual([
@@ -257,15 +276,17 @@ describe('credentials', () => {
   });
 
   test("a key that is not the App's is GITHUB_UNAUTHORIZED, and is tried once", async () => {
-    const other = await desk.github.owners.registerApp({ name: 'other', permissions: { checks: 'write' }, events: [] });
+    const other = await desk.github.owners.registerApp({ name: 'another', permissions: { checks: 'write' }, events: [] });
     const before = desk.github.requests.length;
     const wrong = connectGitHub(settings({ privateKey: other.privateKey }));
-    expect(await codeOf(wrong.installationOf('acme/api'))).toBe('GITHUB_UNAUTHORIZED');
+    expect(await codeOf(wrong.installationOf(name))).toBe('GITHUB_UNAUTHORIZED');
     expect(desk.github.requests.length - before).toBe(1);
   });
 
   test('a permission that was not granted is GITHUB_FORBIDDEN or GITHUB_REFUSED, and is not repeated', async () => {
     const { headSha } = await openPull();
+    const { permissions } = desk.github.owners.installation(desk.app.installationId);
+    undo.push(() => desk.github.owners.setPermissions(desk.app.installationId, permissions));
     desk.github.owners.setPermissions(desk.app.installationId, { contents: 'read', pull_requests: 'read' });
     const before = desk.github.requests.length;
     expect(await codeOf(repository.openCheck('plumbline', headSha, queued))).toMatch(/^GITHUB_(FORBIDDEN|REFUSED)$/);
@@ -275,7 +296,8 @@ describe('credentials', () => {
 
   test('a suspended installation is GITHUB_FORBIDDEN', async () => {
     desk.github.owners.suspend(desk.app.installationId);
-    expect(await codeOf(door.installationOf('acme/api'))).toBe('GITHUB_FORBIDDEN');
+    undo.push(() => desk.github.owners.suspend(desk.app.installationId, false));
+    expect(await codeOf(door.installationOf(name))).toBe('GITHUB_FORBIDDEN');
   });
 
   test.each([
@@ -397,7 +419,7 @@ describe('what is not GitHub', () => {
   ])('%s is no list of pull requests', async (_name, status, type, body) => {
     await serve([{ status, type, body }], async (known, apiUrl) => {
       expect(await codeOf(known.openPullRequests())).toBe('GITHUB_ANSWER_UNEXPECTED');
-      expect(await codeOf(connectGitHub(settings({ apiUrl })).installationOf('acme/api'))).toBe('GITHUB_ANSWER_UNEXPECTED');
+      expect(await codeOf(connectGitHub(settings({ apiUrl })).installationOf(name))).toBe('GITHUB_ANSWER_UNEXPECTED');
     });
   });
 
@@ -416,6 +438,6 @@ describe('what is not GitHub', () => {
     await serve([], async (_known, apiUrl) => {
       gone = apiUrl;
     });
-    expect(await codeOf(connectGitHub(settings({ apiUrl: gone })).installationOf('acme/api'))).toBe('GITHUB_UNREACHABLE');
+    expect(await codeOf(connectGitHub(settings({ apiUrl: gone })).installationOf(name))).toBe('GITHUB_UNREACHABLE');
   });
 });
