@@ -174,6 +174,26 @@ describe('a merge', () => {
     });
   });
 
+  test('of 60 files that both sides changed asks for their contents together, not one by one', async () => {
+    const file = (first: string, last: string) =>
+      `first: ${first}\n${Array.from({ length: 20 }, (_, line) => `k${line}: v\n`).join('')}last: ${last}\n`;
+    const all = (first: string, last: string) =>
+      Object.fromEntries(Array.from({ length: 60 }, (_, index) => [`both/${index}.yaml`, file(first, `${last}${index}`)]));
+    await git(origin, 'checkout', '--quiet', 'main');
+    await commitFiles(origin, 'common', all('a', 'a'));
+    await git(origin, 'checkout', '--quiet', '-b', 'both');
+    const head = await commitFiles(origin, 'theirs', all('b', 'a'));
+    await git(origin, 'checkout', '--quiet', 'main');
+    const base = await commitFiles(origin, 'ours', all('a', 'b'));
+    const fresh = await clone();
+    const before = server.requests.length;
+    await fresh.fetch([base, head], 'full');
+    const merged = await fresh.mergeTree(base, head);
+    if (!('tree' in merged)) throw new Error(`conflicts: ${merged.conflicts}`);
+    expect((await fresh.readTree(base, 'both', true)).length + (await fresh.readTree(merged.tree, 'both', true)).length).toBe(120);
+    expect(server.requests.length - before).toBeLessThanOrEqual(12);
+  });
+
   test('in conflict names the files', async () => {
     await git(origin, 'checkout', '--quiet', '-b', 'clash', 'main~1');
     const head = await commitFiles(origin, 'clash', { 'k8s/web.yaml': 'a: 9\nb: 2\nc: 3\n' });
