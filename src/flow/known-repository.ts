@@ -20,7 +20,12 @@ export async function knownRepository(name: string, memory: Memory, github: GitH
   const repository = await github.repository(installationId, name, token.token);
   const { id, fullName, cloneUrl, defaultBranch } = repository;
   const known = { id, fullName, cloneUrl, defaultBranch, installationId };
-  memory.repositories[name.toLowerCase()] = { known, asOf: token.expiresAt, heads: before?.heads ?? { pulls: {}, groups: {} } };
+  memory.repositories[name.toLowerCase()] = {
+    known,
+    asOf: token.expiresAt,
+    heads: before?.heads ?? { pulls: {}, groups: {} },
+    comments: before?.comments ?? {},
+  };
   return repository;
 }
 
@@ -31,6 +36,9 @@ async function readingToken(installationId: number, memory: Memory, github: GitH
   memory.tokens[installationId] = token;
   // ETags answer only to the token that got them.
   for (const repository of Object.values(memory.repositories))
-    if (repository.known.installationId === installationId) delete repository.heads.etag;
+    if (repository.known.installationId === installationId) {
+      delete repository.heads.etag;
+      delete repository.comments.etag;
+    }
   return token;
 }

@@ -11,8 +11,10 @@ import { productNamespace } from '../work.ts';
 export type KnownHead = { head: string; base: string; checked: boolean };
 /** Open pull requests by number, merge queue groups by ref. `newest`: the latest update of a pull request that was handled. */
 export type KnownHeads = { etag?: string; newest?: string; pulls: Record<string, KnownHead>; groups: Record<string, KnownHead> };
+/** `newest`: the highest id of a comment that was seen. */
+export type KnownComments = { etag?: string; newest?: number };
 /** `known` is asked for again with every new token: repositories are renamed and change their default branch. */
-export type RepositoryMemory = { known: KnownRepository; asOf: string; heads: KnownHeads };
+export type RepositoryMemory = { known: KnownRepository; asOf: string; heads: KnownHeads; comments: KnownComments };
 /** `tokens` by installation id, `repositories` by full name in lower case. */
 export type Memory = { tokens: Record<string, Token>; repositories: Record<string, RepositoryMemory> };
 

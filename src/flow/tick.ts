@@ -1,7 +1,7 @@
 /**
  * One tick: looks at everything and decides, changes nothing itself. What there is to do becomes Jobs, one per project or pull request.
  *
- * An unchanged tick costs one `git ls-remote` and one conditional request per repository, metadata lists, and no write at all.
+ * An unchanged tick costs one `git ls-remote` and two conditional requests per repository, metadata lists, and no write at all.
  */
 import type { Cluster } from '../cluster.ts';
 import { type Fault, faultOf, isPlumblineError } from '../error.ts';
@@ -13,6 +13,7 @@ import { type Look, lookAt } from '../sync/look.ts';
 import { loadInventory, storeInventory } from '../sync/store.ts';
 import { keyOfWork, type WorkRequest } from '../work.ts';
 import { checkNameOf } from './check.ts';
+import { askedPulls } from './comments.ts';
 import { dueReason, unfinished } from './due.ts';
 import { ensureJob } from './ensure-job.ts';
 import { waitingHeads } from './heads.ts';
@@ -157,16 +158,18 @@ async function lookAtHeads(
   const remembered = memory.repositories[repository.fullName.toLowerCase()];
   if (!remembered) return;
   const { pulls, groups, known } = await waitingHeads(repository, refs, remembered.heads, checkNameOf(doors.settings.cluster));
+  const asked = await askedPulls(repository, remembered.comments, doors.clock.now());
   const about = { installation: repository.installationId, repository: repository.id };
   const requests: WorkRequest[] = [
     ...groups.map((ref) => ({ kind: 'ref' as const, ...about, ref })),
-    ...pulls.map((number) => ({ kind: 'pull' as const, ...about, number })),
+    ...[...new Set([...pulls, ...asked.pulls])].map((number) => ({ kind: 'pull' as const, ...about, number })),
   ];
   for (const request of requests) {
     const { job, created } = await ensureJob(doors.cluster, request);
     if (created) result.jobs.push(job);
-    doors.log({ repository: repository.fullName, due: 'a head without its check', job, created });
+    doors.log({ repository: repository.fullName, due: 'a head without its check, or a command', job, created });
   }
   // Remembered only after the Jobs exist: a tick that is killed here looks again.
   remembered.heads = known;
+  remembered.comments = asked.known;
 }

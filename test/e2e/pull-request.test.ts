@@ -46,7 +46,7 @@ describe('the check of a pull request, by ticks alone', () => {
     const before = here.github.requests.length;
     await ticked();
     const asked = here.github.requests.slice(before).map((one) => `${one.operation} ${one.status}`);
-    expect(asked).toEqual(['git 200', 'git 200', 'GET /repos/{owner}/{repo}/pulls 304']);
+    expect(asked).toEqual(['git 200', 'git 200', 'GET /repos/{owner}/{repo}/pulls 304', 'GET /repos/{owner}/{repo}/issues/comments 304']);
   }, 120_000);
 
   test('a manifest that is broken in the pull request only fails its check at the line, and the cluster keeps what it has', async () => {
@@ -100,5 +100,26 @@ describe('the check of a pull request, by ticks alone', () => {
     undo();
     await ticked();
     expect(runsOf(head)[0]).toMatchObject({ status: 'completed', conclusion: 'success' });
+  }, 120_000);
+
+  test("a command in a comment has the check made again, once; an edited, a bot's, or any other comment does not", async () => {
+    const { people } = here.github;
+    const head = await commit({ 'k8s/settings.yaml': configMap('settings', { colour: 'pink' }) });
+    const { number } = await open();
+    await ticked();
+    const updates = () =>
+      here.github.requests.filter((one) => one.operation.startsWith('PATCH') && one.operation.includes('check-runs')).length;
+    const before = updates();
+    await people.comment('acme/api', number, 'nice, /diff it');
+    await people.comment('acme/api', number, '/diff', 'plumbline[bot]');
+    await ticked();
+    expect(updates()).toBe(before);
+    await people.comment('acme/api', number, '/diff');
+    await ticked();
+    expect(updates()).toBeGreaterThan(before);
+    const after = updates();
+    await ticked();
+    expect(updates()).toBe(after);
+    expect(runsOf(head)).toHaveLength(1);
   }, 120_000);
 });

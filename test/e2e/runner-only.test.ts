@@ -28,7 +28,7 @@ describe('without the App', () => {
     await here.plane.kubectl(['wait', '--for=condition=Ready', 'project/api', '--timeout=10s'], { namespace: 'api' });
   }, 90_000);
 
-  test('an unchanged tick asks GitHub one conditional question, lists refs once, and writes nothing', async () => {
+  test('an unchanged tick asks GitHub two conditional questions, lists refs once, and writes nothing', async () => {
     await here.tick();
     const before = {
       github: here.github.requests.length,
@@ -42,7 +42,7 @@ describe('without the App', () => {
       .filter((one) => !['get', 'list', 'watch'].includes(one.verb));
     expect({ asked, writes }).toEqual({
       // One `git ls-remote` is two requests of Git's protocol, version 2.
-      asked: ['git 200', 'git 200', 'GET /repos/{owner}/{repo}/pulls 304'],
+      asked: ['git 200', 'git 200', 'GET /repos/{owner}/{repo}/pulls 304', 'GET /repos/{owner}/{repo}/issues/comments 304'],
       writes: [],
     });
   }, 90_000);
