@@ -53,15 +53,15 @@ export type Repository = KnownRepository &
     commentsByUpdate(etag: string | undefined): Promise<Newest<'comments', Comment>>;
   };
 
-/** `checks`: tokens that write checks, by repository; the oldest are let go beyond five hundred. */
-type Door = { client: Client; appId: number; checks: Map<string, TokenAccess> };
+/** `accesses`: by repository and task; the oldest are let go beyond five hundred. */
+type Door = { client: Client; appId: number; accesses: Map<string, TokenAccess> };
 
 const perPage = 100;
 const keptAccesses = 500;
 
 export function connectGitHub(settings: GitHubSettings): GitHub {
   const client = createClient(settings);
-  const door: Door = { client, appId: settings.appId, checks: new Map() };
+  const door: Door = { client, appId: settings.appId, accesses: new Map() };
   return {
     async installationOf(repository) {
       const { data } = await client.run(client.app, 'read', ({ rest }) => rest.apps.getRepoInstallation(placeOf(repository)));
@@ -89,19 +89,25 @@ export function connectGitHub(settings: GitHubSettings): GitHub {
   };
 }
 
+/** With a token that is at hand; without one the access is kept, so that a process that lives long asks for a token once an hour. */
 function readingAccess(door: Door, known: KnownRepository, first?: Token): TokenAccess {
   const { installationId, id } = known;
-  return tokenAccess(door.client, installationId, () => createToken(door.client, installationId, reading, id), first);
+  const make = () => createToken(door.client, installationId, reading, id);
+  return first ? tokenAccess(door.client, installationId, make, first) : kept(door, known, 'reading', make);
 }
 
 function checksAccess(door: Door, known: KnownRepository): TokenAccess {
   const { installationId, id } = known;
-  const key = `${installationId}/${id}`;
-  const make = () => createToken(door.client, installationId, writingChecks, id);
-  const access = door.checks.get(key) ?? tokenAccess(door.client, installationId, make);
-  door.checks.set(key, access);
-  const oldest = door.checks.size > keptAccesses ? door.checks.keys().next().value : undefined;
-  if (oldest !== undefined) door.checks.delete(oldest);
+  return kept(door, known, 'checks', () => createToken(door.client, installationId, writingChecks, id));
+}
+
+function kept(door: Door, { installationId, id }: KnownRepository, task: string, make: () => Promise<Token>): TokenAccess {
+  const { accesses } = door;
+  const key = `${installationId}/${id}/${task}`;
+  const access = accesses.get(key) ?? tokenAccess(door.client, installationId, make);
+  accesses.set(key, access);
+  const oldest = accesses.size > keptAccesses ? accesses.keys().next().value : undefined;
+  if (oldest !== undefined) accesses.delete(oldest);
   return access;
 }
 

@@ -62,19 +62,13 @@ export function checksOf(client: Client, { reading, writing }: { reading: Access
   const look = async (id: number): Promise<Run> =>
     checkRunOf((await client.run(reading, 'read', ({ rest }) => rest.checks.get({ ...place, check_run_id: id }))).data);
 
-  const send = async (id: number, pieces: CheckReport[], before?: number): Promise<void> => {
-    let annotated = before;
-    for (const piece of pieces) {
-      const sent = await afterLook(
-        () => update(id, piece),
-        async () => {
-          const run = await look(id);
-          return says(run, piece, annotated) ? run : undefined;
-        },
-      );
-      annotated = sent.annotations;
-    }
-  };
+  const send = (id: number, pieces: CheckReport[], before?: number): Promise<void> =>
+    inTurn(
+      pieces,
+      (piece) => update(id, piece),
+      () => look(id),
+      before,
+    );
 
   return {
     findCheck,
@@ -90,6 +84,23 @@ export function checksOf(client: Client, { reading, writing }: { reading: Access
     },
     updateCheck: (id, report) => send(id, piecesOf(report)),
   };
+}
+
+/** @param before how many annotations the run has already, where that is known */
+async function inTurn(
+  pieces: CheckReport[],
+  update: (piece: CheckReport) => Promise<Run>,
+  look: () => Promise<Run>,
+  before: number | undefined,
+): Promise<void> {
+  let annotated = before;
+  for (const piece of pieces) {
+    const done = async () => {
+      const run = await look();
+      return says(run, piece, annotated) ? run : undefined;
+    };
+    annotated = (await afterLook(() => update(piece), done)).annotations;
+  }
 }
 
 /** A write whose answer got lost is repeated once, and only after a look shows that it was not done. */
