@@ -10,7 +10,7 @@ import { dirname, join } from 'node:path';
 /** `imports`: what is there at run time; `types`: what is there for the compiler only. */
 export type SourceFile = { path: string; text: string; imports: string[]; types: string[] };
 
-const doors = /^src\/(exec|git|git-[a-z]+|github|cluster|registry)\.ts$|^src\/github\/|^src\/render\/remote\.ts$/;
+const doors = /^src\/(exec|git|git-[a-z]+|github|cluster|cluster-transport|registry)\.ts$|^src\/github\/|^src\/render\/remote\.ts$/;
 const shells = /^(app|action)\/|^src\/(runner|cli)\.ts$|^src\/render\/serve\.ts$/;
 const entries = /^(app|action)\/main\.ts$|^src\/(runner|cli)\.ts$|^src\/render\/serve\.ts$/;
 /** What doors share besides their library: words, shapes and nothing that acts. */

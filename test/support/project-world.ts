@@ -125,5 +125,3 @@ export function configMap(name: string, data: Record<string, string>): string {
   const lines = Object.entries(data).map(([key, value]) => `  ${key}: ${JSON.stringify(value)}`);
   return ['apiVersion: v1', 'kind: ConfigMap', 'metadata:', `  name: ${name}`, 'data:', ...lines, ''].join('\n');
 }
-
-export { git };
