@@ -14,7 +14,7 @@ import type { ProjectStatus } from '../../src/project.ts';
 import { renderInProcess } from '../../src/render/render.ts';
 import type { ControlPlane } from './cluster/control-plane.ts';
 import { useCluster } from './cluster/use-cluster.ts';
-import { commitFiles, type GitServer, git, newRepository, serveGit } from './git-server.ts';
+import { commitFiles, type GitServer, newRepository, serveGit } from './git-server.ts';
 
 export const runnerAccount = { namespace: 'plumbline-system', name: 'plumbline-runner' };
 
