@@ -105,7 +105,9 @@ async function sync(state: State, source: Source, account: Cluster, doors: Recon
   const { project } = state;
   const errors = (findings: Finding[]) => findings.filter((one) => one.severity === 'error');
   const refuse = (findings: Finding[]) => failure(findings[0]?.code ?? 'INTERNAL', findings, 'never', source.revision);
-  if (errors(source.rendered.findings).length > 0) return refuse(errors(source.rendered.findings));
+  // A folder that is there and holds nothing may be meant so; what it held before is asked for in the plan.
+  const unread = errors(source.rendered.findings).filter((one) => !(one.code === 'NO_MANIFESTS' && project.policy.allowEmpty));
+  if (unread.length > 0) return refuse(unread);
   const scopes = await scopesOf(source.rendered.objects, account);
   const { desired, findings } = desiredObjects(source.rendered.objects, project, (object) =>
     scopes.get(`${object.apiVersion} ${object.kind}`),
