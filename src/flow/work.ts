@@ -21,6 +21,8 @@ export type WorkDoors = Omit<ReconcileDoors, 'remoteOf'> & {
 };
 
 const LEASE_WAIT_MS = 60_000;
+/** Before each try at a check. */
+const RETRY_SECONDS = [0, 5, 30];
 
 export async function readSettings(cluster: Cluster): Promise<Settings> {
   const config = await cluster.read({ apiVersion: 'v1', kind: 'ConfigMap', namespace: productNamespace, name: 'plumbline-config' });
@@ -101,8 +103,13 @@ async function checkGroup(
 async function checkPull(request: WorkRequest & { kind: 'pull' }, doors: WorkDoors): Promise<void> {
   const repository = await repositoryOf(request, doors);
   await underLease(keyOfWork(request), doors, async () => {
-    const outcome = await checkPullRequest(await checkRequest(repository, request.number, doors));
-    doors.log({ repository: repository.fullName, pull: request.number, ...outcome });
+    for (const seconds of RETRY_SECONDS) {
+      await doors.clock.pause(seconds * 1000);
+      const outcome = await checkPullRequest(await checkRequest(repository, request.number, doors));
+      doors.log({ repository: repository.fullName, pull: request.number, ...outcome });
+      // What a moment may mend must not stay on the pull request as its last word.
+      if (outcome.result === 'closed' || outcome.fault?.retry !== 'later') return;
+    }
   });
 }
 

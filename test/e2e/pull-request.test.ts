@@ -122,4 +122,14 @@ describe('the check of a pull request, by ticks alone', () => {
     expect(updates()).toBe(after);
     expect(runsOf(head)).toHaveLength(1);
   }, 120_000);
+
+  test('a repository that did not answer for a moment does not leave a failed check behind', async () => {
+    const head = await commit({ 'k8s/settings.yaml': configMap('settings', { colour: 'teal' }) });
+    await open();
+    await here.tick();
+    here.github.faults.add({ operation: 'git', status: 503, times: 1 });
+    await here.jobsSettled();
+    expect(runsOf(head)).toMatchObject([{ status: 'completed', conclusion: 'success' }]);
+    expect(here.logs()).toContain('GIT_UNREACHABLE');
+  }, 120_000);
 });
