@@ -2,7 +2,9 @@
  * Everything that Plumbline needs and is, on this machine: a control plane with `deploy/` applied, a node that runs the runner's pods as
  * processes, and a GitHub on loopback with an App. Used by end-to-end tests, the demo and the benches.
  */
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parse } from 'yaml';
 import type { KubeObject } from '../../src/object.ts';
 import { type Cluster, type ControlPlane, startControlPlane } from './cluster/control-plane.ts';
 import { openCluster } from './cluster/open-cluster.ts';
@@ -10,22 +12,16 @@ import { type ProcessNode, startProcessNode } from './cluster/process-node.ts';
 import { until } from './cluster/until.ts';
 import { type GitHub, startGitHub } from './github/github.ts';
 import type { RegisteredApp } from './github/owners.ts';
+import type { Permissions } from './github/state.ts';
 import { nowhere, startJobRunner } from './job-runner.ts';
 import { install } from './project-world.ts';
 import { startRunnerHere } from './runner-here.ts';
 
-/** What `app.yml` asks for. */
-export const appPermissions = {
-  metadata: 'read',
-  contents: 'read',
-  pull_requests: 'write',
-  checks: 'write',
-  deployments: 'write',
-  issues: 'write',
-  merge_queues: 'read',
-  statuses: 'read',
-} as const;
-export const appEvents = ['check_run', 'check_suite', 'issue_comment', 'merge_group', 'pull_request', 'push', 'repository'];
+/** What the App asks its owner for. */
+const manifest = parse(readFileSync(join(import.meta.dirname, '../../app.yml'), 'utf8')) as {
+  default_permissions: Permissions;
+  default_events: string[];
+};
 
 export type Installation = {
   cluster: Cluster;
@@ -116,7 +112,7 @@ async function orStopped<T>(stops: Stop[], start: () => Promise<T>): Promise<T> 
 async function startWorld(cluster: Cluster, stops: Stop[], suspendTicks: boolean): Promise<{ github: GitHub; app: RegisteredApp }> {
   const github = await startGitHub();
   stops.unshift(() => github.stop());
-  const app = await github.owners.registerApp({ permissions: appPermissions, events: appEvents });
+  const app = await github.owners.registerApp({ permissions: manifest.default_permissions, events: manifest.default_events });
   await install(cluster);
   await cluster.kubectl(['apply', '--server-side', '-k', join(import.meta.dirname, '../../deploy/app')]);
   // Here the App is a process that can be killed; in a cluster it is this Deployment.
