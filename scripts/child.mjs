@@ -21,6 +21,10 @@ export async function runChild(program, args, { cwd, env, stdio = 'inherit' }) {
     if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal);
   };
   for (const signal of signals) process.on(signal, forward);
+  const parent = process.ppid;
+  // npm starts us by a shell that passes no signal on: whoever ends npm would leave us running.
+  const orphaned = () => process.ppid !== parent && child.kill('SIGTERM');
+  const watch = process.env['npm_lifecycle_event'] === undefined ? undefined : setInterval(orphaned, 1000);
   try {
     return await new Promise((resolve, reject) => {
       child.once('error', (error) => {
@@ -33,6 +37,7 @@ export async function runChild(program, args, { cwd, env, stdio = 'inherit' }) {
       );
     });
   } finally {
+    clearInterval(watch);
     for (const signal of signals) process.off(signal, forward);
   }
 }

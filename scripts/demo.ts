@@ -156,7 +156,7 @@ ${strong('Now you.')} It stays up until Ctrl-C. The tick comes every minute; wit
   Kubectl   export KUBECONFIG=${kubeconfig}${programs.ready ? ` PATH="$PATH:${programs.folder}"` : ''}
             kubectl get plb -A -w
             kubectl scale deployment/web -n ${namespace} --replicas=7
-            the column DRIFT shows it within a minute
+            the column DRIFT shows it within a minute (HEALTH stays Progressing: no node here pulls images)
 
   REST      ${here.github.apiUrl}    App  ${app.url}
 `);

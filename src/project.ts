@@ -44,7 +44,6 @@ export type ProjectStatus = {
   digest?: string;
   message?: string;
   objects?: number;
-  lookedAt?: string;
   attempt?: Attempt;
   drift?: { count: number; objects: Drifted[] };
   pending?: Pending[];

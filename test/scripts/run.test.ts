@@ -51,6 +51,15 @@ describe('npm run TASK', () => {
     expect(await started.ended).toMatchObject({ code: 3, stdout: 'here\nbye\n' });
   });
 
+  test('when the shell that npm starts it by is killed, the task ends as by SIGTERM', async () => {
+    const script = `process.on('SIGTERM', () => { console.log('bye'); process.exit(3); });\nconsole.log('here');\nsetInterval(() => {}, 1000);`;
+    sandbox.write('app/main.ts', script);
+    const started = sandbox.start('sh', ['-c', 'npm_lifecycle_event=start node scripts/run.mjs start; true']);
+    await until('the task runs', 20_000, async () => started.output().includes('here'));
+    process.kill(started.pid, 'SIGKILL');
+    await until('the task ends in its own way', 20_000, async () => started.output().includes('bye'));
+  });
+
   test('a task ended by a signal is told as a shell tells it', async () => {
     sandbox.write('app/main.ts', "process.kill(process.pid, 'SIGKILL');\nsetInterval(() => {}, 1000);");
     expect((await run('start')).code).toBe(137);
