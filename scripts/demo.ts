@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs, styleText } from 'node:util';
 import type { Project } from '../src/project.ts';
-import { type AppProcess, startAppProcess } from '../test/support/app-process.ts';
+import type { AppProcess } from '../test/support/app/process.ts';
 import { findBinaries } from '../test/support/cluster/binaries.mjs';
 import { until } from '../test/support/cluster/until.ts';
 import { type Installation, startInstallation, startInstallationOn } from '../test/support/installation.ts';
@@ -50,7 +50,7 @@ async function main(): Promise<void> {
   );
   interrupted.catch(() => undefined);
   try {
-    app = await startAppProcess(here.cluster, here.github, here.app);
+    app = await here.startApp();
     await Promise.race([story(here), interrupted]);
     if (!values.once) await stayUp(here, app, interrupted);
   } catch (error) {
@@ -63,7 +63,6 @@ async function main(): Promise<void> {
     }
   } finally {
     tell('ending what was started');
-    await app?.stop();
     await here.stop();
   }
 }

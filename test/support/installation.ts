@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import type { KubeObject } from '../../src/object.ts';
+import { type AppProcess, startAppProcess, webhookSecret } from './app/process.ts';
 import { type Cluster, type ControlPlane, startControlPlane } from './cluster/control-plane.ts';
 import { openCluster } from './cluster/open-cluster.ts';
 import { type ProcessNode, startProcessNode } from './cluster/process-node.ts';
@@ -39,6 +40,8 @@ export type Installation = {
   jobs(): Promise<KubeObject[]>;
   /** All that the runners logged so far. */
   logs(): string;
+  /** The App, as `npm start` starts it, with its service account's rights; GitHub delivers to it from now on. */
+  startApp(): Promise<AppProcess>;
   stop(): Promise<void>;
 };
 /** On a control plane of our own, which tests may look into. */
@@ -160,6 +163,17 @@ function installation(cluster: Cluster, github: GitHub, app: RegisteredApp, logs
       await jobsEnded();
       const failed = (await jobs()).filter((job) => conditions(job).includes('Failed'));
       if (failed.length > 0) throw new Error(`${failed.map((job) => job.metadata.name).join(', ')} failed:\n${logs()}`);
+    },
+    async startApp() {
+      const started = await startAppProcess({
+        KUBECONFIG: await cluster.kubeconfigFor({ serviceAccount: { ...system, name: 'plumbline-app' } }),
+        APP_ID: String(app.appId),
+        PRIVATE_KEY: app.privateKey,
+        GITHUB_API_URL: github.apiUrl,
+      });
+      stops.unshift(async () => void (await started.stop()));
+      github.owners.setWebhook(app.appId, `${started.url}/api/github/webhooks`, webhookSecret);
+      return started;
     },
     async stop() {
       for (const stop of stops) await stop();
