@@ -159,6 +159,7 @@ async function carryOut(work: Work, account: Cluster, doors: ReconcileDoors, lea
   const { state, source, plan, inventory, tried } = work;
   const { project, startedAt } = state;
   const quiet = isQuiet(work);
+  lease.mayWrite();
   if (!quiet) await record(project, { sync: 'Syncing', reason: 'Syncing', message: summaryOf(plan), revision: source.revision }, doors);
   let stored = inventory;
   const result = await runPlan(plan, tried, project, inventory.entries, {

@@ -25,7 +25,9 @@ export async function lookAt(project: Project, inventory: Inventory, account: Cl
     const item = listed.get(entry.id);
     health.set(entry.id, entry.health ?? 'Unknown');
     if (item && isUntouched(entry, item) && entry.health !== 'Progressing') return;
-    const live = await account.read(refOfEntry(entry));
+    const ref = refOfEntry(entry);
+    // With its kind the object is gone too.
+    const live = (await account.resource(ref)) ? await account.read(ref) : undefined;
     if (!live) {
       health.set(entry.id, 'Missing');
       if (entry.drifted !== goneMark) suspects.push(entry.id);

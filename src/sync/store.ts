@@ -1,6 +1,7 @@
 /** Where the inventory lives: `inventories.plumbline.dev` beside the Project. Written with resourceVersion, and only what changed. */
 import type { Cluster } from '../cluster.ts';
 import { isPlumblineError, PlumblineError } from '../error.ts';
+import { type KubeObject, refOf } from '../object.ts';
 import { type Inventory, type InventoryEntry, inventoryKind, projectLabel, readInventory, writeInventory } from './inventory.ts';
 
 /** `status.objects`: how many entries it had when its status was last written. */
@@ -9,7 +10,7 @@ type Owner = { namespace: string; name: string; uid: string; status?: { objects?
 export async function loadInventory(cluster: Cluster, project: Owner): Promise<Inventory> {
   const objects = await cluster.list(inventoryKind, { namespace: project.namespace, labels: `${projectLabel}=${project.name}` });
   // Those of a deleted Project of the same name wait for the garbage collector; they are not ours.
-  const own = objects.filter((object) => object.metadata.ownerReferences?.some((owner) => owner.uid === project.uid));
+  const own = objects.filter((object) => isOwn(object, project));
   const inventory = readInventory(own);
   // All of it gone is no new project: something was applied, and nobody knows what.
   return own.length === 0 && (project.status?.objects ?? 0) > 0 ? { ...inventory, complete: false } : inventory;
@@ -25,10 +26,10 @@ export async function storeInventory(
   const write = writeInventory(project, stored, entries);
   if (write.create.length + write.replace.length + write.remove.length === 0) return stored;
   try {
-    for (const object of write.create) await cluster.create(object);
+    for (const object of write.create) await createShard(cluster, project, object);
     for (const object of write.replace) await cluster.replace(object);
   } catch (error) {
-    // Another look wrote meanwhile, or the shards of a deleted Project of this name wait for the garbage collector.
+    // Another look wrote meanwhile.
     if (!isPlumblineError(error) || error.code !== 'API_CONFLICT') throw error;
     throw new PlumblineError('API_CONFLICT', error.message, { retry: 'later', cause: error });
   }
@@ -38,4 +39,20 @@ export async function storeInventory(
     await cluster.delete({ ...inventoryKind, ...(namespace ? { namespace } : {}), name }, { uid });
   }
   return loadInventory(cluster, project);
+}
+
+/** Under its name may still lie the shard of a deleted Project, for which the garbage collector takes its time. */
+async function createShard(cluster: Cluster, project: Owner, object: KubeObject): Promise<void> {
+  try {
+    await cluster.create(object);
+  } catch (error) {
+    const there = isPlumblineError(error) && error.code === 'API_CONFLICT' ? await cluster.read(refOf(object)) : undefined;
+    if (!there || isOwn(there, project)) throw error;
+    await cluster.delete(refOf(there), { uid: there.metadata.uid ?? '' });
+    await cluster.create(object);
+  }
+}
+
+function isOwn(object: KubeObject, project: Owner): boolean {
+  return object.metadata.ownerReferences?.some((owner) => owner.uid === project.uid) === true;
 }

@@ -1,0 +1,26 @@
+/** A runner's process that a test may kill: KUBECONFIG NAMESPACE URL; one reconcile of the Project `api`, over real Git. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { connectCluster } from '../../src/cluster.ts';
+import { reconcile } from '../../src/flow/reconcile.ts';
+import { listRemote, openClone } from '../../src/git.ts';
+import { renderInProcess } from '../../src/render/render.ts';
+
+const [kubeconfig = '', namespace = '', url = ''] = process.argv.slice(2);
+const scratch = mkdtempSync(join(tmpdir(), 'plumbline-killed-'));
+await reconcile({ namespace, name: 'api' }, 'test', {
+  cluster: connectCluster({ kubeconfig }),
+  remoteOf: async () => ({ url }),
+  refs: (remote) => listRemote(remote),
+  clone: (remote) => openClone(remote, scratch),
+  render: renderInProcess,
+  clock: {
+    now: () => new Date(),
+    monotonic: () => performance.now(),
+    pause: (milliseconds) => new Promise((done) => setTimeout(done, milliseconds)),
+  },
+  holder: `process-${process.pid}`,
+  signal: new AbortController().signal,
+});
+rmSync(scratch, { recursive: true, force: true });
