@@ -111,7 +111,7 @@ export function projectOf(object: KubeObject): Project {
     isDeleted: metadata.deletionTimestamp !== undefined,
     annotations: metadata.annotations ?? {},
     source: {
-      ...spec.source,
+      ...sourceOf(spec.source),
       path: cleanPath(spec.source.path ?? '/'),
       manifestType: spec.source.manifestType ?? 'detect',
       recurse: spec.source.recurse ?? true,
@@ -129,6 +129,11 @@ export function projectOf(object: KubeObject): Project {
     suspend: spec.suspend ?? false,
     status: (object['status'] as ProjectStatus | undefined) ?? {},
   };
+}
+
+/** `HEAD`, as Argo CD's users write it, is the default branch: what leaving `revision` out means. */
+function sourceOf({ revision, ...source }: Spec['source']): Spec['source'] {
+  return revision === undefined || revision === 'HEAD' ? source : { ...source, revision };
 }
 
 /** Whether a pushed ref (`refs/heads/main`, `refs/tags/v1`) is the one that the project follows. */

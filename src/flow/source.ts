@@ -26,7 +26,7 @@ export async function projectAccount(project: Project, cluster: Cluster): Promis
   });
 }
 
-/** Branch, then tag (what an annotated one points to), then a commit id as it is. */
+/** A commit id as it is, whatever branch somebody gave that name; else branch, then tag (what an annotated one points to). */
 export function trackedRevision(project: Project, refs: Map<string, string>): string {
   const { revision } = project.source;
   if (revision === undefined) {
@@ -37,11 +37,11 @@ export function trackedRevision(project: Project, refs: Map<string, string>): st
       retry: 'later',
     });
   }
+  if (/^[0-9a-f]{40}$/.test(revision)) return revision;
   const known = [revision, `refs/heads/${revision}`, `refs/tags/${revision}^{}`, `refs/tags/${revision}`]
     .map((name) => refs.get(name))
     .find(Boolean);
   if (known) return known;
-  if (/^[0-9a-f]{40}$/.test(revision)) return revision;
   const branches = [...refs.keys()].filter((name) => name.startsWith('refs/heads/')).map((name) => name.slice('refs/heads/'.length));
   throw new PlumblineError('REVISION_NOT_FOUND', `the repository has no branch, tag or commit ${revision}`, {
     hint: `it has ${branches.slice(0, 10).join(', ') || 'no branches'}: correct spec.source.revision`,

@@ -56,7 +56,7 @@ export function render({ manifestType, path, recurse, files }: RenderRequest): R
   const objects: SourcedObject[] = [];
   const findings: Finding[] = [];
   for (const file of inFolder) readFile(file, objects, findings);
-  if (objects.length === 0 && findings.length === 0) {
+  if (objects.length === 0 && findings.every(({ severity }) => severity === 'warning')) {
     findings.push(finding('error', 'NO_MANIFESTS', `the files in ${place} hold no object`, { at: { file: place } }));
   }
   findings.push(...duplicatesOf(objects, idOf));

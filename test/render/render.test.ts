@@ -68,6 +68,17 @@ describe('a folder of manifests', () => {
     expect(findings).toMatchObject([{ code: 'FILE_NOT_READ', severity, at: { file: 'b.yaml' } }]);
   });
 
+  test.each([
+    ['whose path is a submodule itself', { path: 'k8s', text: '', unread: 'submodule' as const }],
+    ['that holds a submodule and nothing else', { path: 'k8s/vendored', text: '', unread: 'submodule' as const }],
+  ])('%s is an error: a pull request that swaps all manifests for one must not pass', (_, file) => {
+    const { findings } = render({ manifestType: 'detect', path: 'k8s', recurse: true, files: [file] });
+    expect(findings.map(({ code, severity }) => [code, severity])).toEqual([
+      ['NO_MANIFESTS', 'error'],
+      ['FILE_NOT_READ', 'warning'],
+    ]);
+  });
+
   test('never shows the value of a Secret in a finding', () => {
     const text =
       'apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {pin: 8675309, ok: "canary-value"}\ndata: {list: [canary-value]}\n';
