@@ -8,7 +8,10 @@ import type { Health } from '../sync/health.ts';
 const DRIFT_SCANNED = 'DriftScanned';
 const MOST_HISTORY = 10;
 const MOST_DRIFT = 20;
+const MOST_DRIFT_TEXT = 6000;
 const MOST_MESSAGE = 1000;
+const MOST_IN_HISTORY = 200;
+const noDrift = { count: 0, objects: [] };
 /** SPEC 3: 5 s, factor 2, at most 3 min, five times; afterwards the interval decides. */
 const RETRY_LIMIT = 5;
 
@@ -32,7 +35,10 @@ export function statusOf(project: Project, outcome: Outcome, now: Date): Project
   const health = outcome.health ?? before.health ?? 'Unknown';
   const isReady = outcome.sync === 'Synced' && health === 'Healthy';
   // While it works, what was found before is still what is known.
-  const found = outcome.sync === 'Syncing' ? { drift: before.drift?.objects ?? [], pending: before.pending ?? [] } : outcome;
+  const found =
+    outcome.sync === 'Syncing'
+      ? { drift: before.drift ?? noDrift, pending: before.pending ?? [] }
+      : { drift: driftShown(outcome.drift ?? []), pending: outcome.pending };
   const status: ProjectStatus = {
     ...before,
     observedGeneration: project.generation,
@@ -40,14 +46,18 @@ export function statusOf(project: Project, outcome: Outcome, now: Date): Project
     health,
     message: shortened(outcome.message),
     attempt: attemptOf(project, outcome, now),
-    drift: { count: found.drift?.length ?? 0, objects: (found.drift ?? []).slice(0, MOST_DRIFT) },
+    drift: found.drift,
     pending: found.pending ?? [],
   };
   if (outcome.objects !== undefined) status.objects = outcome.objects;
   // A digest is named only by who has brought the cluster to it, be it in part.
   if (outcome.digest && outcome.revision)
     Object.assign(status, { revision: outcome.revision, shortRevision: outcome.revision.slice(0, 7), digest: outcome.digest });
-  if (outcome.history) status.history = [outcome.history, ...(before.history ?? [])].slice(0, MOST_HISTORY);
+  if (outcome.history)
+    status.history = [
+      { ...outcome.history, message: shortened(outcome.history.message, MOST_IN_HISTORY) },
+      ...(before.history ?? []),
+    ].slice(0, MOST_HISTORY);
   const isWorking = outcome.sync === 'Syncing' || (outcome.sync === 'Synced' && health === 'Progressing');
   status.conditions = conditionsOf(project, now, [
     ['Ready', isReady, isReady ? 'Healthy' : outcome.sync === 'Synced' ? health : outcome.reason, outcome.message],
@@ -55,6 +65,16 @@ export function statusOf(project: Project, outcome: Outcome, now: Date): Project
     ['Stalled', outcome.failed?.retry === 'never', outcome.failed ? outcome.reason : 'No', outcome.failed ? outcome.message : ''],
   ]);
   return status;
+}
+
+/** The true number, and as many as there is room for: a status is sent to everyone who watches. */
+function driftShown(all: Drifted[]): { count: number; objects: Drifted[] } {
+  let room = MOST_DRIFT_TEXT;
+  const objects = all.slice(0, MOST_DRIFT).filter((one) => {
+    room -= JSON.stringify(one).length;
+    return room >= 0;
+  });
+  return { count: all.length, objects };
 }
 
 /** What a look from outside of a sync found. `fault`: the cluster could not be looked at, so drift would go unseen. */
@@ -151,8 +171,8 @@ export function wordsOf(findings: (Fault | Finding)[], before = ''): string {
   return [before, ...lines].filter(Boolean).join('\n');
 }
 
-function shortened(message: string): string {
-  return message.length <= MOST_MESSAGE ? message : `${message.slice(0, MOST_MESSAGE - 1)}…`;
+function shortened(message: string, most = MOST_MESSAGE): string {
+  return message.length <= most ? message : `${message.slice(0, most - 1)}…`;
 }
 
 /** `47 s`, `3 min 5 s`. */

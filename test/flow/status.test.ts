@@ -165,15 +165,31 @@ describe('what stays and what goes', () => {
     expect(status.message?.endsWith('…')).toBe(true);
   });
 
-  test('the largest status stays under 16 KB without what history says', () => {
-    const fields = Array.from({ length: 20 }, (_, index) => `.spec.template.spec.containers[name="web"].env[name="V${index}"].value`);
-    const drift = Array.from({ length: 20 }, (_, index) => ({
+  test('the largest status stays under 16 KB, and still counts every drift', () => {
+    const fields = Array.from(
+      { length: 6 },
+      (_, index) => `.spec.template.spec.containers[name="web"].env[name="V${index}"].value ${'x'.repeat(150)}`,
+    );
+    const drift = Array.from({ length: 500 }, (_, index) => ({
       object: `ConfigMap/shop/${'c'.repeat(40)}${index}`,
       kind: 'configuration' as const,
-      fields: fields.slice(0, 5),
+      fields,
     }));
-    const status = last([{ ...failed('never'), message: 'x'.repeat(5000), drift }]);
+    const long = 'x'.repeat(5000);
+    const history = {
+      revision: A,
+      digest: 'd'.repeat(64),
+      author: 'Ada',
+      trigger: 'push',
+      startedAt: time(0).toISOString(),
+      duration: '1 s',
+      result: 'Failed',
+      message: long,
+    };
+    const status = last(Array.from({ length: 12 }, () => ({ ...failed('never'), message: long, drift, history })));
     expect(JSON.stringify(status).length).toBeLessThan(16_384);
+    expect([status.drift?.count, status.history?.length]).toEqual([500, 10]);
+    expect(status.drift?.objects.length).toBeGreaterThan(2);
   });
 });
 
