@@ -64,8 +64,14 @@ export function connectGitHub(settings: GitHubSettings): GitHub {
   const door: Door = { client, appId: settings.appId, accesses: new Map() };
   return {
     async installationOf(repository) {
-      const { data } = await client.run(client.app, 'read', ({ rest }) => rest.apps.getRepoInstallation(placeOf(repository)));
-      const { id, suspended } = installationOf(data);
+      const asked = placeOf(repository);
+      const answer = await orAbsent(client.run(client.app, 'read', ({ rest }) => rest.apps.getRepoInstallation(asked)));
+      if (!answer) {
+        throw new PlumblineError('GITHUB_NOT_FOUND', `the App is not installed on ${repository}, or there is no such repository`, {
+          hint: `install the App on ${repository}, or correct spec.source.repository`,
+        });
+      }
+      const { id, suspended } = installationOf(answer.data);
       if (suspended) throw new PlumblineError('GITHUB_FORBIDDEN', `the installation of the App on ${repository} is suspended`);
       return { installationId: id };
     },

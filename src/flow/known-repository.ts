@@ -1,5 +1,5 @@
 /** A repository from memory, asked about only once, with the reading token that its ETags are bound to. */
-import { PlumblineError } from '../error.ts';
+import { faultOf, PlumblineError } from '../error.ts';
 import type { GitHub, Repository, Token } from '../github.ts';
 import type { Memory } from './memory.ts';
 
@@ -13,6 +13,29 @@ export async function knownRepository(name: string, memory: Memory, github: GitH
       retry: 'later',
     });
   }
+  const isRemembered = memory.repositories[name.toLowerCase()] !== undefined;
+  try {
+    return await lookUp(name, memory, github, now);
+  } catch (thrown) {
+    const { code } = faultOf(thrown);
+    if (!isRemembered || (code !== 'GITHUB_NOT_FOUND' && code !== 'GITHUB_FORBIDDEN')) throw thrown;
+    forgetRepository(name, memory);
+    return lookUp(name, memory, github, now);
+  }
+}
+
+/** An App that was removed and installed again is another installation: what was known of the old one leads nowhere. */
+export function forgetRepository(name: string, memory: Memory): void {
+  delete memory.repositories[name.toLowerCase()];
+}
+
+/** Whether that is a name of the repository: its own, or one it had when it was asked for, from which GitHub redirects. */
+export function isNameOf(name: string, repository: { id: number; fullName: string }, memory: Memory): boolean {
+  const written = name.toLowerCase();
+  return written === repository.fullName.toLowerCase() || memory.repositories[written]?.known.id === repository.id;
+}
+
+async function lookUp(name: string, memory: Memory, github: GitHub, now: Date): Promise<Repository> {
   const before = memory.repositories[name.toLowerCase()];
   const installationId = before?.known.installationId ?? (await github.installationOf(name)).installationId;
   const token = await readingToken(installationId, memory, github, now);

@@ -17,9 +17,9 @@ import { askedPulls } from './comments.ts';
 import { dueReason, unfinished } from './due.ts';
 import { ensureJob } from './ensure-job.ts';
 import { waitingHeads } from './heads.ts';
-import { knownRepository } from './known-repository.ts';
+import { forgetRepository, knownRepository } from './known-repository.ts';
 import { type Clock, isHeld } from './lease.ts';
-import { loadMemory, type Memory, saveMemory } from './memory.ts';
+import { loadMemory, type Memory, type RepositoryMemory, saveMemory } from './memory.ts';
 import { projectAccount, trackedRevision } from './source.ts';
 import { type Seen, statusPatch, withSeen } from './status.ts';
 
@@ -56,7 +56,7 @@ export async function tick(doors: TickDoors): Promise<TickResult> {
     for (const project of tracking)
       await noting(`${project.namespace}/${project.name}`, result, () => lookAtProject(project, remote, result, doors));
     const { repository, refs } = remote ?? {};
-    if (repository && refs) await noting(source, result, () => lookAtHeads(repository, refs, memory, result, doors));
+    if (repository && refs) await noting(source, result, () => lookAtHeads(repository, refs, memory.repositories[source], result, doors));
   }
   await saveMemory(doors.cluster, memory, stored);
   return result;
@@ -86,7 +86,13 @@ function bySource(projects: Project[]): Map<string, Project[]> {
 async function remoteFor(source: string, memory: Memory, doors: TickDoors): Promise<Remote> {
   if (/^https?:/.test(source)) return { refs: await doors.refs({ url: source }), repository: undefined };
   const repository = await knownRepository(source, memory, doors.github, doors.clock.now());
-  return { refs: await doors.refs({ url: repository.cloneUrl, token: await repository.token() }), repository };
+  try {
+    return { refs: await doors.refs({ url: repository.cloneUrl, token: await repository.token() }), repository };
+  } catch (thrown) {
+    // The next tick asks where the App is installed now.
+    if (faultOf(thrown).code === 'GIT_NO_ACCESS') forgetRepository(source, memory);
+    throw thrown;
+  }
 }
 
 async function lookAtProject(project: Project, remote: Remote | undefined, result: TickResult, doors: TickDoors): Promise<void> {
@@ -151,11 +157,10 @@ async function recordSeen(project: Project, seen: Seen, doors: TickDoors): Promi
 async function lookAtHeads(
   repository: Repository,
   refs: Map<string, string>,
-  memory: Memory,
+  remembered: RepositoryMemory | undefined,
   result: TickResult,
   doors: TickDoors,
 ): Promise<void> {
-  const remembered = memory.repositories[repository.fullName.toLowerCase()];
   if (!remembered) return;
   const { pulls, groups, known } = await waitingHeads(repository, refs, remembered.heads, checkNameOf(doors.settings.cluster));
   const asked = await askedPulls(repository, remembered.comments, doors.clock.now());

@@ -6,7 +6,7 @@ import type { GitHub, Repository } from '../github.ts';
 import { followsRef, type Project, projectKind, projectOf } from '../project.ts';
 import { keyOfWork, mergeGroupOf, productNamespace, type WorkRequest } from '../work.ts';
 import { type CheckRequest, checkMergeGroup, checkPullRequest } from './check.ts';
-import { knownRepository } from './known-repository.ts';
+import { isNameOf, knownRepository } from './known-repository.ts';
 import { acquireLease } from './lease.ts';
 import { loadMemory, saveMemory } from './memory.ts';
 import { type ReconcileDoors, reconcile } from './reconcile.ts';
@@ -138,7 +138,7 @@ function repositoryOf(request: { installation: number; repository: number }, doo
 }
 
 async function projectsOf(repository: Repository, doors: WorkDoors): Promise<Project[]> {
-  const name = repository.fullName.toLowerCase();
+  const { memory } = await loadMemory(doors.cluster);
   const all = (await doors.cluster.list(projectKind)).map(projectOf);
-  return all.filter((project) => !project.isDeleted && project.source.repository?.toLowerCase() === name);
+  return all.filter(({ isDeleted, source }) => !isDeleted && source.repository && isNameOf(source.repository, repository, memory));
 }

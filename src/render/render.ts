@@ -56,9 +56,11 @@ export function render({ manifestType, path, recurse, files }: RenderRequest): R
   const objects: SourcedObject[] = [];
   const findings: Finding[] = [];
   for (const file of inFolder) readFile(file, objects, findings);
-  if (objects.length === 0 && findings.every(({ severity }) => severity === 'warning')) {
+  if (objects.length === 0 && findings.length === 0) {
     findings.push(finding('error', 'NO_MANIFESTS', `the files in ${place} hold no object`, { at: { file: place } }));
   }
+  // In place of every manifest, what was not read is all there is: that is not an empty folder.
+  if (objects.length === 0) for (const one of findings) one.severity = 'error';
   findings.push(...duplicatesOf(objects, idOf));
   objects.sort((a, b) => compare(idOf(a), idOf(b)) || compare(a.file, b.file) || a.line - b.line);
   findings.sort((a, b) => compare(a.at?.file ?? '', b.at?.file ?? '') || (a.at?.line ?? 0) - (b.at?.line ?? 0));

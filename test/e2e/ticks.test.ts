@@ -112,4 +112,22 @@ describe('what ticks see in the cluster', () => {
     expect(message).toContain('acme/hidden');
     await kubectl('delete', 'project', 'hidden');
   }, 120_000);
+
+  test('pull requests of a repository that was renamed are compared as before, and its App may be installed anew', async () => {
+    const checkOf = async (branch: string, value: string, name: string) => {
+      const head = await here.github.people.commit(name, branch, {
+        files: { 'k8s/settings.yaml': configMap('settings', { colour: value }) },
+      });
+      await here.github.people.openPullRequest(name, { title: branch, head: branch });
+      await ticked();
+      return here.github.people.repository(name).runs.find((run) => run.headSha === head);
+    };
+    here.github.owners.renameRepository('acme/api', 'renamed');
+    expect(await checkOf('after-rename', 'teal', 'acme/renamed')).toMatchObject({ conclusion: 'success', output: { title: '1 changed' } });
+    const [installation] = here.github.state.installations.keys();
+    here.github.owners.uninstall(installation ?? 0);
+    here.github.owners.installApp(here.app.appId, ['acme/renamed']);
+    await here.tick();
+    expect(await checkOf('after-install', 'pink', 'acme/renamed')).toMatchObject({ conclusion: 'success', output: { title: '1 changed' } });
+  }, 120_000);
 });

@@ -73,10 +73,7 @@ describe('a folder of manifests', () => {
     ['that holds a submodule and nothing else', { path: 'k8s/vendored', text: '', unread: 'submodule' as const }],
   ])('%s is an error: a pull request that swaps all manifests for one must not pass', (_, file) => {
     const { findings } = render({ manifestType: 'detect', path: 'k8s', recurse: true, files: [file] });
-    expect(findings.map(({ code, severity }) => [code, severity])).toEqual([
-      ['NO_MANIFESTS', 'error'],
-      ['FILE_NOT_READ', 'warning'],
-    ]);
+    expect(findings.map(({ code, severity }) => [code, severity])).toEqual([['FILE_NOT_READ', 'error']]);
   });
 
   test('never shows the value of a Secret in a finding', () => {
