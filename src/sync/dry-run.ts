@@ -58,9 +58,9 @@ function wouldChange(live: KubeObject | undefined, result: KubeObject, manager: 
   return contentOf(live) !== contentOf(result) || ownedFields(live, manager).paths !== ownedFields(result, manager).paths;
 }
 
-/** Everything but what the server counts and signs. */
-function contentOf(object: KubeObject): string {
-  const { managedFields: _, resourceVersion: __, generation: ___, ...metadata } = object.metadata;
+/** Everything but what the server counts and signs, and the status: its controller may have moved it between the two answers. */
+function contentOf({ status: _, ...object }: KubeObject): string {
+  const { managedFields: __, resourceVersion: ___, generation: ____, ...metadata } = object.metadata;
   return canonicalJson({ ...object, metadata });
 }
 

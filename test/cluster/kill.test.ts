@@ -1,4 +1,6 @@
 import { spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { type Cluster, connectCluster } from '../../src/cluster.ts';
@@ -163,6 +165,7 @@ describe('kill -9 of a real process', () => {
     ['while the inventory is written after the prune', 2, (line) => /^PUT .*\/inventories\//.test(line)],
   ])('%s: the next run completes it', async (_, nth, deadly) => {
     const world = await openWorld(await installedPlane());
+    const scratch = await mkdtemp(join(tmpdir(), 'plumbline-killed-'));
     const proxy = await startApiProxy(world.plane, await world.plane.kubeconfigFor({ serviceAccount: runnerAccount }));
     try {
       await world.commit(before);
@@ -174,13 +177,8 @@ describe('kill -9 of a real process', () => {
           .map((path) => [path, undefined]),
       );
       const revision = await world.commit({ ...after, ...left });
-      const child = spawn(
-        process.execPath,
-        [join(import.meta.dirname, '../support/reconcile-process.ts'), proxy.kubeconfig, world.namespace, world.server.url],
-        {
-          stdio: 'ignore',
-        },
-      );
+      const program = join(import.meta.dirname, '../support/reconcile-process.ts');
+      const child = spawn(process.execPath, [program, proxy.kubeconfig, world.namespace, world.server.url, scratch], { stdio: 'ignore' });
       const ended = new Promise<string | null>((resolve) => child.once('exit', (__, signal) => resolve(signal)));
       let due = nth;
       proxy.fault = (method, path) => {
@@ -198,6 +196,7 @@ describe('kill -9 of a real process', () => {
     } finally {
       await proxy.close();
       await world.close();
+      await rm(scratch, { recursive: true, force: true });
     }
   });
 });

@@ -1,14 +1,10 @@
-/** A runner's process that a test may kill: KUBECONFIG NAMESPACE URL; one reconcile of the Project `api`, over real Git. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+/** A runner's process that a test may kill: KUBECONFIG NAMESPACE URL SCRATCH; one reconcile of the Project `api`, over real Git. */
 import { connectCluster } from '../../src/cluster.ts';
 import { reconcile } from '../../src/flow/reconcile.ts';
 import { listRemote, openClone } from '../../src/git.ts';
 import { renderInProcess } from '../../src/render/render.ts';
 
-const [kubeconfig = '', namespace = '', url = ''] = process.argv.slice(2);
-const scratch = mkdtempSync(join(tmpdir(), 'plumbline-killed-'));
+const [kubeconfig = '', namespace = '', url = '', scratch = ''] = process.argv.slice(2);
 await reconcile({ namespace, name: 'api' }, 'test', {
   cluster: connectCluster({ kubeconfig }),
   remoteOf: async () => ({ url }),
@@ -23,4 +19,3 @@ await reconcile({ namespace, name: 'api' }, 'test', {
   holder: `process-${process.pid}`,
   signal: new AbortController().signal,
 });
-rmSync(scratch, { recursive: true, force: true });
