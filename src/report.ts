@@ -68,6 +68,19 @@ export function reportStart(headSha: string): CheckReport {
   return { status: 'in_progress', title: 'rendering', summary, annotations: [] };
 }
 
+/** A pull request that ended before anybody looked: its check waits for nothing any more. */
+export function reportClosed(merged: boolean): CheckReport {
+  const title = `${merged ? 'merged' : 'closed'} before it was compared`;
+  const summary = `The pull request was ${title}; reopen it, or push, to have it compared.`;
+  return {
+    status: 'completed',
+    conclusion: 'cancelled',
+    title,
+    summary: merged ? `The pull request was ${title}.` : summary,
+    annotations: [],
+  };
+}
+
 /** Manifests that were read and compared with nothing: what a workflow says of a push. */
 export function reportFolders(folders: readonly ProjectReport[], objects: number): CheckReport {
   const failed = folders.some(({ findings }) => findings.some(({ severity }) => severity === 'error'));
@@ -242,8 +255,8 @@ function firstLines(lines: readonly string[], bytes: number): string {
   return [...shown, `… ${lines.length - shown.length} more lines`].join('\n');
 }
 
-/** Cut at a line, with an open fence closed. */
-function limited(text: string, bytes: number): string {
+/** At most so many bytes: cut at a line, with an open fence closed. */
+export function limited(text: string, bytes: number): string {
   if (Buffer.byteLength(text) <= bytes) return text;
   const lines: string[] = [];
   let used = 300;

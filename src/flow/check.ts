@@ -7,7 +7,8 @@ import { type Fault, type Finding, faultOf } from '../error.ts';
 import type { Clone, GitRemote } from '../git.ts';
 import type { CheckReport, PullRequest, Repository } from '../github.ts';
 import type { Rendered, Renderer } from '../render/render.ts';
-import { type Compared, type ProjectReport, reportFault, reportPull, reportStart } from '../report.ts';
+import { type Compared, type ProjectReport, reportClosed, reportFault, reportPull, reportStart } from '../report.ts';
+import { joinReports, type Part } from '../report-joined.ts';
 
 /** `plumbline`; with the cluster's name where it has one, since each cluster answers for itself (SPEC 3). */
 export function checkNameOf(cluster: string | undefined): string {
@@ -57,12 +58,14 @@ export async function checkPullRequest(request: CheckRequest): Promise<CheckOutc
   let pull = await repository.pullRequest(number);
   let outcome: CheckOutcome = { result: 'closed' };
   for (let round = 0; round < mostRounds; round += 1) {
-    if (pull?.state !== 'open') return outcome;
+    if (pull?.state !== 'open') break;
     const { headSha, baseRef } = pull;
-    outcome = await checkHead(request, pull);
+    const others = (await openWithHead(repository, headSha)).filter((one) => one.number !== number);
+    outcome = await checkHead(request, [pull, ...others]);
     pull = await repository.pullRequest(number);
     if (pull?.headSha === headSha && pull.baseRef === baseRef) break;
   }
+  if (outcome.result === 'closed' && pull) await endCheck(request, pull);
   return outcome;
 }
 
@@ -71,21 +74,39 @@ type Head = Pick<PullRequest, 'number' | 'headSha' | 'baseRef'>;
 
 /** A merge queue's group is a head like any other; it is gone, not closed, when the queue is done with it. */
 export function checkMergeGroup(request: CheckRequest, group: { headSha: string; baseRef: string }): Promise<CheckOutcome> {
-  return checkHead(request, { number: request.number, ...group });
+  return checkHead(request, [{ number: request.number, ...group }]);
 }
 
-async function checkHead(request: CheckRequest, pull: Head): Promise<CheckOutcome> {
+async function openWithHead(repository: Repository, headSha: string): Promise<PullRequest[]> {
+  return (await repository.openPullRequests()).filter((pull) => pull.headSha === headSha);
+}
+
+/** The App opens the check when it hears of a pull request, which may be closed before anybody comes to look. */
+async function endCheck({ repository, settings }: CheckRequest, { headSha, merged }: PullRequest): Promise<void> {
+  const check = await repository.findCheck(checkNameOf(settings?.cluster), headSha);
+  if (!check || check.status === 'completed' || (await openWithHead(repository, headSha)).length > 0) return;
+  await repository.updateCheck(check.id, reportClosed(merged));
+}
+
+/** All with one head and so with one check: it has to hold for each branch that the head may be merged into. */
+async function checkHead(request: CheckRequest, pulls: readonly [Head, ...Head[]]): Promise<CheckOutcome> {
   const { repository, settings } = request;
-  const { headSha } = pull;
+  const [{ headSha }] = pulls;
   const { id } = await repository.openCheck(checkNameOf(settings?.cluster), headSha, reportStart(headSha));
-  let report: CheckReport;
+  const byBase = new Map([...pulls].reverse().map((pull) => [pull.baseRef, pull]));
+  const parts: Part[] = [];
   let fault: ReturnType<typeof faultOf> | undefined;
-  try {
-    report = await offlineReport(request, pull);
-  } catch (thrown) {
-    fault = faultOf(thrown);
-    report = reportFault(fault);
+  for (const pull of [...byBase.values()].reverse()) {
+    let report: CheckReport;
+    try {
+      report = await offlineReport(request, pull);
+    } catch (thrown) {
+      fault ??= faultOf(thrown);
+      report = reportFault(faultOf(thrown));
+    }
+    parts.push({ number: pull.number, baseRef: pull.baseRef, report });
   }
+  const report = joinReports(parts as [Part, ...Part[]]);
   await repository.updateCheck(id, report);
   const conclusion = report.conclusion === 'success' ? 'success' : 'failure';
   return { result: 'completed', checkId: id, headSha, conclusion, ...(fault ? { fault } : {}) };

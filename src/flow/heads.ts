@@ -18,10 +18,11 @@ export async function waitingHeads(
     [...refs].filter(([ref]) => mergeGroupOf(ref)).map(([ref, head]) => [ref, headOf(known.groups[ref], head, ref)]),
   );
   const lacks = async ([id, head]: [string, KnownHead], heads: Record<string, KnownHead>) => {
+    // A check belongs to a commit: to merge the same head elsewhere, too, or no longer, needs a new look at it.
+    const bases = basesOf(known.pulls, head.head);
+    if (bases !== '' && bases !== basesOf(pulls, head.head)) return true;
+    // Else the App may have been quicker.
     if (head.checked) return false;
-    // A new base needs a new look at the same head; else the App may have been quicker.
-    const before = known.pulls[id] ?? known.groups[id];
-    if (before?.head === head.head && before.base !== head.base) return true;
     const check = await repository.findCheck(checkName, head.head);
     if (check?.status !== 'completed') return true;
     heads[id] = { ...head, checked: true };
@@ -56,6 +57,12 @@ function merged(known: KnownHeads, page: PullRequest[], all: PullRequest[] | und
     else heads[pull.number] = headOf(known.pulls[pull.number], pull.headSha, pull.baseRef);
   }
   return heads;
+}
+
+/** The branches that open pull requests want to merge a head into. */
+function basesOf(heads: Record<string, KnownHead>, sha: string): string {
+  const bases = Object.values(heads).flatMap(({ head, base }) => (head === sha ? [base] : []));
+  return [...new Set(bases)].sort().join(' ');
 }
 
 function headOf(before: KnownHead | undefined, head: string, base: string): KnownHead {

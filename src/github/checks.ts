@@ -15,10 +15,10 @@ export type CheckAnnotation = {
   message: string;
 };
 
-/** What a check says. `conclusion` exactly when `completed`. Any number of annotations: they are sent fifty at a time. */
+/** What a check says. `conclusion` exactly when `completed`; `cancelled` passes no required check. Any number of annotations: they are sent fifty at a time. */
 export type CheckReport = {
   status: 'queued' | 'in_progress' | 'completed';
-  conclusion?: 'success' | 'failure' | 'action_required';
+  conclusion?: 'success' | 'failure' | 'action_required' | 'cancelled';
   title: string;
   summary: string;
   text?: string;

@@ -88,6 +88,22 @@ describe('an open pull request', () => {
     expect(checksOf(other.sha)[0]).toMatchObject({ conclusion: 'success', output: { title: 'success: no project is affected' } });
   });
 
+  test('cannot be made green by a second one that brings the same head to a branch that no project tracks', async () => {
+    const { number, head, sha } = await openPull({ 'k8s/broken.yaml': 'a: [\n' });
+    await checkPullRequest(request(number));
+    await github.people.commit(full, 'untracked', { files: { 'docs/a.md': 'u' }, from: 'main' });
+    const second = await github.people.openPullRequest(full, { title: 'the same', head, base: 'untracked' });
+    expect(await checkPullRequest(request(second.number))).toMatchObject({ conclusion: 'failure' });
+    const [run] = checksOf(sha);
+    expect(run?.output.title).toMatch(/^into main: 1 error: /);
+    expect(run?.output.summary).toContain(`### #${number} into \`main\``);
+    expect(run?.output.summary).toContain(`### #${second.number} into \`untracked\`\n\nsuccess: no project is affected`);
+    await github.people.closePullRequest(full, number);
+    expect(await checkPullRequest(request(number))).toEqual({ result: 'closed' });
+    expect(await checkPullRequest(request(second.number))).toMatchObject({ conclusion: 'success' });
+    expect(checksOf(sha)).toMatchObject([{ conclusion: 'success', output: { title: 'success: no project is affected' } }]);
+  });
+
   test('in conflict fails and names the files', async () => {
     const { number, sha } = await openPull({ 'k8s/clash.yaml': configMap('clash', 'left') });
     await github.people.commit(full, 'main', { files: { 'k8s/clash.yaml': configMap('clash', 'right') } });
@@ -166,6 +182,19 @@ describe('whatever happens in between', () => {
     expect(checksOf(sha)).toMatchObject([{ status: 'completed' }]);
     expect(checksOf(second)).toMatchObject([{ status: 'completed', conclusion: 'success' }]);
     expect(checksOf(second)[0]?.output.text).toContain('second');
+  });
+
+  test.each([
+    ['closed', async (number: number) => github.people.closePullRequest(full, number)],
+    ['merged', async (number: number) => github.people.mergePullRequest(full, number)],
+  ])('one that is %s before anybody looked leaves no check that waits for ever', async (word, end) => {
+    const { number, sha } = await openPull({ [`docs/${word}.md`]: 'x' });
+    await repository.openCheck('plumbline', sha, { status: 'queued', title: 'queued', summary: 'queued', annotations: [] });
+    await end(number);
+    expect(await checkPullRequest(request(number))).toEqual({ result: 'closed' });
+    expect(checksOf(sha)).toMatchObject([
+      { status: 'completed', conclusion: 'cancelled', output: { title: `${word} before it was compared` } },
+    ]);
   });
 
   test('a closed or vanished pull request gets nothing', async () => {

@@ -66,6 +66,17 @@ describe('which pull requests wait for their check', () => {
     expect(await look({}, known)).toEqual({ waiting: [], waitingGroups: [], pulls: known, groups: {}, asked: ['newest e1'] });
   });
 
+  test('a second one with a head that is checked waits with the first: their one check has to hold for both', async () => {
+    const known = { etag: 'e1', newest: '2026-11-21T10:00:00Z', heads: { 7: done('h7'), 5: done('h5') } };
+    const checks = { h7: 'completed' };
+    const opened = await look({ page: [pull(8, 'h7', { baseRef: 'next' })], checks }, known);
+    expect(opened.waiting).toEqual([8, 7]);
+    const quiet = await look({ checks }, { etag: 'e2', heads: opened.pulls.heads });
+    expect(quiet.waiting).toEqual([]);
+    const closed = await look({ page: [pull(8, 'h7', { baseRef: 'next', state: 'closed' })], checks }, { heads: quiet.pulls.heads });
+    expect(closed.waiting).toEqual([7]);
+  });
+
   test('a new one waits, the newest first', async () => {
     const { waiting, pulls } = await look({ page: [pull(8, 'h8'), pull(9, 'h9')] }, { etag: 'e1', heads: { 7: done('h7') } });
     expect(waiting).toEqual([9, 8]);
