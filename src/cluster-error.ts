@@ -39,7 +39,7 @@ export function apiError(status: number, body: ApiStatus | string, about?: Objec
   // A refusal may echo what it refuses; of a Secret only the fields' names may leave.
   const isSecret = about?.kind === 'Secret';
   const words = isSecret
-    ? `${refusal.reason || `HTTP ${status}`}${refusal.fields.length ? ` at ${refusal.fields.join(', ')}` : ''}`
+    ? `${secretReason(message) ?? (refusal.reason || `HTTP ${status}`)}${refusal.fields.length ? ` at ${refusal.fields.join(', ')}` : ''}`
     : message;
   const field = refusal.fields[0];
   return new PlumblineError(code, about ? `${nameOf(about)}: ${words}` : words || `HTTP ${status}`, {
@@ -48,6 +48,11 @@ export function apiError(status: number, body: ApiStatus | string, about?: Objec
     ...(about ? { at: { object: nameOf(about), ...(field ? { field } : {}) } } : {}),
     ...hintOf(code, refusal),
   });
+}
+
+/** In words of ours only. */
+function secretReason(message: string): string | undefined {
+  return message.includes('illegal base64') ? 'a value under data is not base64; plain text goes under stringData' : undefined;
 }
 
 function verdict({ status, missing }: ApiRefusal, message: string): { code: ErrorCode; retry: Retry } {

@@ -42,7 +42,7 @@ export function cleanFolder(folder: string): string {
 async function listEntries(git: Git, treeish: string, root: string, recurse: boolean): Promise<Entry[]> {
   const depth = recurse ? ['-r'] : [];
   if (root === '') return entriesOf((await git(['ls-tree', '-z', '--full-tree', ...depth, treeish])).stdout, '');
-  const [itself] = entriesOf((await git(['ls-tree', '-z', '--full-tree', treeish, root])).stdout, '');
+  const [itself] = entriesOf((await git(['ls-tree', '-z', '--full-tree', treeish, '--', root])).stdout, '');
   if (itself?.type !== 'tree') return itself ? [itself] : [];
   return entriesOf((await git(['ls-tree', '-z', ...depth, itself.oid])).stdout, `${root}/`);
 }

@@ -21,7 +21,14 @@ export function removeSecrets(text: string): string {
 
 type Fields = Record<string, unknown>;
 const mask = '***';
-const shownOfSecret = new Set(['apiVersion', 'kind', 'metadata', 'type', 'immutable']);
+/** Shown of a Secret, as long as they are of the type that they have in Kubernetes: anything can be written there. */
+const shownOfSecret: Readonly<Record<string, string>> = {
+  apiVersion: 'string',
+  kind: 'string',
+  metadata: 'object',
+  type: 'string',
+  immutable: 'boolean',
+};
 
 /**
  * Two versions of an object as they may be shown: values of a Secret tell only whether they are the same in both (no value, no
@@ -48,7 +55,8 @@ function maskedFields(value: Fields, other: unknown, after: boolean): Fields {
   const shown: Fields = {};
   for (const [key, inner] of Object.entries(value)) {
     const beside = fieldOf(other, key);
-    if (secret && !shownOfSecret.has(key)) define(shown, key, maskedWhole(inner, beside, after));
+    if (secret && (!Object.hasOwn(shownOfSecret, key) || typeof inner !== shownOfSecret[key]))
+      define(shown, key, maskedWhole(inner, beside, after));
     else if (key === 'annotations') define(shown, key, maskedAnnotations(inner, beside, after));
     else define(shown, key, maskedInside(inner, beside, after));
   }

@@ -163,6 +163,11 @@ describe('nothing of a Secret leaves', () => {
   });
 });
 
+test('the usual mistake in a Secret is told in our words', () => {
+  const refused = apiError(400, status(400, 'BadRequest', 'illegal base64 data at input byte 4: aHVudGVyMg'), secret);
+  expect(refused.message).toBe('Secret/shop/token: a value under data is not base64; plain text goes under stringData');
+});
+
 test('an unreachable server is named with what happened at the bottom of it', () => {
   const cause = new TypeError('fetch failed', { cause: new Error('connect ECONNREFUSED 127.0.0.1:6443') });
   expect(unreachable('https://127.0.0.1:6443', cause)).toMatchObject({

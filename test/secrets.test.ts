@@ -57,6 +57,12 @@ describe('an object', () => {
     }
   });
 
+  test('that is a Secret shows its type and immutability only where they are such', () => {
+    const odd = { ...secret({}), metadata: { name: 's' }, type: ['canary'], immutable: 'canary', more: 'canary' };
+    expect(JSON.stringify(maskObject<unknown>(odd))).not.toContain('canary');
+    expect(maskObject({ ...secret({}), type: 'Opaque', immutable: true })).toMatchObject({ type: 'Opaque', immutable: true });
+  });
+
   test('that holds another Secret inside shows nothing of it', () => {
     const shown = maskObject({
       apiVersion: 'example.com/v1',

@@ -135,9 +135,16 @@ function secretFaults(value: Fields, add: Add): void {
         const text = typeof entry === 'string' || (entry === null && field === 'data');
         if (!text)
           add('MANIFEST_INVALID', `/${field}/${key}`, `${field} ${show(key)} must be text, found ${kindOfValue(entry)}`, quoteHint(entry));
+        else if (field === 'data' && !isBase64(String(entry ?? '')))
+          add('MANIFEST_INVALID', `/${field}/${key}`, `${field} ${show(key)} is not base64`, 'write plain text under stringData');
       }
     }
   }
+}
+
+/** As the API server reads it, line breaks left out. What other tools fill in later (`<path>`, `${NAME}`, `ENC[…]`) is theirs to judge. */
+function isBase64(text: string): boolean {
+  return /[<[$]/.test(text) || /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text.replace(/[\r\n]/g, ''));
 }
 
 function isName(value: Fields, name: string): boolean {

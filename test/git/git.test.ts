@@ -139,6 +139,12 @@ describe('a clone', () => {
     expect(await fresh.readTree('refs/heads/main', 'nowhere', true)).toEqual([]);
   });
 
+  test('takes a path that looks like an option for what it is: a path that is not there', async () => {
+    const fresh = await clone();
+    await fresh.fetch(['refs/heads/main'], 'none');
+    for (const path of ['-r', '--name-only', '-d/k8s']) expect(await fresh.readTree('refs/heads/main', path, true)).toEqual([]);
+  });
+
   test('that leads out of the repository is refused', async () => {
     const fresh = await clone();
     await fresh.fetch(['refs/heads/main'], 'none');

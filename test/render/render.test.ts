@@ -76,6 +76,29 @@ describe('a folder of manifests', () => {
     expect(findings.map(({ code, severity }) => [code, severity])).toEqual([['FILE_NOT_READ', 'error']]);
   });
 
+  test.each<[string, boolean]>([
+    ['aHVudGVyMg==', true],
+    ['', true],
+    ['"aHVu\\nZGVy\\n"', true],
+    ['ENC[AES256_GCM,data:x]', true],
+    ['<path:secret/data/api#password>', true],
+    ['hunter2', false],
+    ['aHVudGVyMg', false],
+    ['"hunter two"', false],
+  ])('refuses a Secret whose data is not base64, without its value: %s', (written, valid) => {
+    const { findings } = renderAll([
+      { path: 's.yaml', text: `apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata:\n  p: ${written}\n` },
+    ]);
+    const told = {
+      code: 'MANIFEST_INVALID',
+      message: 'data "p" is not base64',
+      hint: 'write plain text under stringData',
+      at: { line: 5 },
+    };
+    expect(findings).toMatchObject(valid ? [] : [told]);
+    expect(JSON.stringify(findings)).not.toMatch(/unter/);
+  });
+
   test('never shows the value of a Secret in a finding', () => {
     const text =
       'apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {pin: 8675309, ok: "canary-value"}\ndata: {list: [canary-value]}\n';
