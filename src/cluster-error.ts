@@ -46,7 +46,7 @@ export function apiError(status: number, body: ApiStatus | string, about?: Objec
     retry,
     cause: refusal,
     ...(about ? { at: { object: nameOf(about), ...(field ? { field } : {}) } } : {}),
-    ...hintOf(code, refusal),
+    ...hintOf(code, refusal, message),
   });
 }
 
@@ -88,9 +88,14 @@ function fieldsOf(message: string, causes: { field?: string }[]): string[] {
   return path?.[1] ? [path[1].replace(/[:.]$/, '')] : [];
 }
 
-function hintOf(code: ErrorCode, { managers }: ApiRefusal): { hint?: string } {
+function hintOf(code: ErrorCode, { managers }: ApiRefusal, message: string): { hint?: string } {
   if (code === 'API_CONFLICT' && managers.length > 0) {
     return { hint: `${managers.join(', ')} holds the field: remove it from Git, or let Plumbline take it over` };
+  }
+  if (code === 'API_FORBIDDEN' && message.includes('cannot impersonate resource "serviceaccounts"')) {
+    return {
+      hint: 'the runner may act as accounts called plumbline only: leave serviceAccountName out, or grant it impersonate on that account',
+    };
   }
   return {};
 }

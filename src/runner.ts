@@ -39,7 +39,12 @@ async function main(): Promise<void> {
   const settings = await readSettings(cluster);
   const github =
     GITHUB_APP_ID && GITHUB_PRIVATE_KEY
-      ? connectGitHub({ apiUrl: settings.githubApiUrl, appId: Number(GITHUB_APP_ID), privateKey: GITHUB_PRIVATE_KEY })
+      ? connectGitHub({
+          apiUrl: settings.githubApiUrl,
+          appId: Number(GITHUB_APP_ID),
+          // In one line with \n written out, as the App takes it from the same Secret.
+          privateKey: GITHUB_PRIVATE_KEY.replaceAll('\\n', '\n'),
+        })
       : undefined;
   const scratch = await mkdtemp(join(SCRATCH ?? tmpdir(), 'plumbline-'));
   const doors: WorkDoors = {

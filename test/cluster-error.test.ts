@@ -168,6 +168,11 @@ test('the usual mistake in a Secret is told in our words', () => {
   expect(refused.message).toBe('Secret/shop/token: a value under data is not base64; plain text goes under stringData');
 });
 
+test('an account that the runner may not act as is told with what to do', () => {
+  const said = 'serviceaccounts "other" is forbidden: User "runner" cannot impersonate resource "serviceaccounts" in API group ""';
+  expect(apiError(403, status(403, 'Forbidden', said), secret).hint).toMatch(/^the runner may act as accounts called plumbline only: /);
+});
+
 test('an unreachable server is named with what happened at the bottom of it', () => {
   const cause = new TypeError('fetch failed', { cause: new Error('connect ECONNREFUSED 127.0.0.1:6443') });
   expect(unreachable('https://127.0.0.1:6443', cause)).toMatchObject({

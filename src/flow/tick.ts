@@ -51,10 +51,15 @@ export async function tick(doors: TickDoors): Promise<TickResult> {
       result.faults.push({ about: source, code: 'TICK_TOO_LONG', message: 'there was no time left to look at it in this tick' });
       continue;
     }
-    const remote = await noting(source, result, () => remoteFor(source, memory, doors));
-    // Without Git the cluster is looked at all the same, against what was applied last.
+    let isRefused = false;
+    const remote = await noting(source, result, () =>
+      remoteFor(source, memory, doors).catch((thrown: unknown) => {
+        isRefused = faultOf(thrown).retry === 'never';
+        throw thrown;
+      }),
+    );
     for (const project of tracking)
-      await noting(`${project.namespace}/${project.name}`, result, () => lookAtProject(project, remote, result, doors));
+      await noting(`${project.namespace}/${project.name}`, result, () => lookAtProject(project, remote ?? { isRefused }, result, doors));
     const { repository, refs } = remote ?? {};
     if (repository && refs) await noting(source, result, () => lookAtHeads(repository, refs, memory.repositories[source], result, doors));
   }
@@ -95,10 +100,20 @@ async function remoteFor(source: string, memory: Memory, doors: TickDoors): Prom
   }
 }
 
-async function lookAtProject(project: Project, remote: Remote | undefined, result: TickResult, doors: TickDoors): Promise<void> {
+/**
+ * While Git does not answer, the cluster is looked at all the same, against what was applied last. Where it refuses (the repository or
+ * the App's right is gone), the project's own Job must say so in its status, which would else stay as it was.
+ */
+async function lookAtProject(
+  project: Project,
+  remote: Remote | { isRefused: boolean },
+  result: TickResult,
+  doors: TickDoors,
+): Promise<void> {
   if (project.suspend) return;
   const now = doors.clock.now();
-  const revision = remote ? revisionOrUndefined(project, remote.refs) : project.status.attempt?.revision;
+  const lastKnown = project.status.attempt?.revision;
+  const revision = 'refs' in remote ? revisionOrUndefined(project, remote.refs) : remote.isRefused ? undefined : lastKnown;
   // A Job says in the project's status what is wrong; a look that cannot be made is its business too.
   const reason = dueReason(project, revision, now) ?? (await lookAtCluster(project, doors));
   if (reason === undefined) return;

@@ -130,4 +130,19 @@ describe('what ticks see in the cluster', () => {
     await here.tick();
     expect(await checkOf('after-install', 'pink', 'acme/renamed')).toMatchObject({ conclusion: 'success', output: { title: '1 changed' } });
   }, 120_000);
+
+  test('a repository that may not be read any more does not stay Synced in the status, and nothing is deleted', async () => {
+    await kubectl('annotate', 'project', 'api', 'plumbline.dev/sync=now');
+    await ticked();
+    expect(await status()).toMatchObject({ sync: 'Synced' });
+    const [installation] = here.github.state.installations.keys();
+    here.github.owners.uninstall(installation ?? 0);
+    await here.tick();
+    await here.jobsEnded();
+    expect(await status()).toMatchObject({ sync: 'Failed', message: expect.stringMatching(/^GIT(HUB)?_\w+: .*acme\/(api|renamed)/) });
+    expect(await condition('Ready')).toMatchObject({ status: 'False' });
+    expect(await colour()).toBe('blue');
+    await here.tick();
+    expect(await here.jobs()).toEqual([]);
+  }, 120_000);
 });
