@@ -186,6 +186,9 @@ const namesOf = (text: string) =>
     .map((line) => line.split(/\s+/)[0])
     .join('\n');
 
-await main();
+await main().catch((error: unknown) => {
+  console.error(`the demo cannot start: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 1;
+});
 // Keep-alive sockets must not hold the terminal.
 process.exit();
