@@ -45990,7 +45990,14 @@ function secrets_removeSecrets(text) {
     return credentials.reduce((left, [pattern, replacement]) => left.replace(pattern, replacement), text);
 }
 const mask = '***';
-const shownOfSecret = new Set(['apiVersion', 'kind', 'metadata', 'type', 'immutable']);
+/** Shown of a Secret, as long as they are of the type that they have in Kubernetes: anything can be written there. */
+const shownOfSecret = {
+    apiVersion: 'string',
+    kind: 'string',
+    metadata: 'object',
+    type: 'string',
+    immutable: 'boolean',
+};
 /**
  * Two versions of an object as they may be shown: values of a Secret tell only whether they are the same in both (no value, no
  * length, no hash). What is a Secret is decided from the object itself, in any case of letters and at any depth; what is no proper
@@ -46014,7 +46021,7 @@ function maskedFields(value, other, after) {
     const shown = {};
     for (const [key, inner] of Object.entries(value)) {
         const beside = fieldOf(other, key);
-        if (secret && !shownOfSecret.has(key))
+        if (secret && (!Object.hasOwn(shownOfSecret, key) || typeof inner !== shownOfSecret[key]))
             secrets_define(shown, key, maskedWhole(inner, beside, after));
         else if (key === 'annotations')
             secrets_define(shown, key, maskedAnnotations(inner, beside, after));
@@ -46806,9 +46813,15 @@ function secretFaults(value, add) {
                 const text = typeof entry === 'string' || (entry === null && field === 'data');
                 if (!text)
                     add('MANIFEST_INVALID', `/${field}/${key}`, `${field} ${show(key)} must be text, found ${kindOfValue(entry)}`, quoteHint(entry));
+                else if (field === 'data' && !isBase64(String(entry ?? '')))
+                    add('MANIFEST_INVALID', `/${field}/${key}`, `${field} ${show(key)} is not base64`, 'write plain text under stringData');
             }
         }
     }
+}
+/** As the API server reads it, line breaks left out. What other tools fill in later (`<path>`, `${NAME}`, `ENC[…]`) is theirs to judge. */
+function isBase64(text) {
+    return /[<[$]/.test(text) || /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text.replace(/[\r\n]/g, ''));
 }
 function isName(value, name) {
     if (usesPathNames(value))
@@ -46936,6 +46949,10 @@ function render({ manifestType, path, recurse, files }) {
     if (objects.length === 0 && findings.length === 0) {
         findings.push(finding('error', 'NO_MANIFESTS', `the files in ${place} hold no object`, { at: { file: place } }));
     }
+    // In place of every manifest, what was not read is all there is: that is not an empty folder.
+    if (objects.length === 0)
+        for (const one of findings)
+            one.severity = 'error';
     findings.push(...duplicatesOf(objects, idOf));
     objects.sort((a, b) => render_compare(idOf(a), idOf(b)) || render_compare(a.file, b.file) || a.line - b.line);
     findings.sort((a, b) => render_compare(a.at?.file ?? '', b.at?.file ?? '') || (a.at?.line ?? 0) - (b.at?.line ?? 0));
@@ -47444,6 +47461,18 @@ function reportStart(headSha) {
     const summary = `Comparing ${headSha.slice(0, 7)}, merged into its base, with the base.`;
     return { status: 'in_progress', title: 'rendering', summary, annotations: [] };
 }
+/** A pull request that ended before anybody looked: its check waits for nothing any more. */
+function reportClosed(merged) {
+    const title = `${merged ? 'merged' : 'closed'} before it was compared`;
+    const summary = `The pull request was ${title}; reopen it, or push, to have it compared.`;
+    return {
+        status: 'completed',
+        conclusion: 'cancelled',
+        title,
+        summary: merged ? `The pull request was ${title}.` : summary,
+        annotations: [],
+    };
+}
 /** Manifests that were read and compared with nothing: what a workflow says of a push. */
 function reportFolders(folders, objects) {
     const failed = folders.some(({ findings }) => findings.some(({ severity }) => severity === 'error'));
@@ -47465,7 +47494,7 @@ function isFailed(project) {
 }
 /** `3 changed, 1 added, 1 removed · image v1.4.1 → v1.4.2`, or what is wrong. */
 function titleOf(projects) {
-    const errors = projects.flatMap(({ findings }) => findings).filter(({ severity }) => severity === 'error');
+    const errors = findingsIn(projects).filter(({ severity }) => severity === 'error');
     const fault = projects.find((project) => project.fault)?.fault;
     if (errors.length === 1 && errors[0])
         return inert_plain(`1 error: ${errors[0].message}`, reportLimits.title);
@@ -47519,8 +47548,12 @@ function tableOf(projects) {
         ...more,
     ].join('\n');
 }
+/** Two projects on one folder find the same. */
+function findingsIn(projects) {
+    return [...new Map(projects.flatMap(({ findings }) => findings).map((one) => [error_formatFault(one), one])).values()];
+}
 function findingsOf(projects) {
-    const all = projects.flatMap(({ findings }) => findings).sort((a, b) => (a.severity < b.severity ? -1 : a.severity > b.severity ? 1 : 0));
+    const all = findingsIn(projects).sort((a, b) => (a.severity < b.severity ? -1 : a.severity > b.severity ? 1 : 0));
     if (all.length === 0)
         return '';
     const words = all.slice(0, shownFindings).map((one) => shortened(secrets_removeSecrets(error_formatFault(one)), 600));
@@ -47610,7 +47643,7 @@ function firstLines(lines, bytes) {
     }
     return [...shown, `… ${lines.length - shown.length} more lines`].join('\n');
 }
-/** Cut at a line, with an open fence closed. */
+/** At most so many bytes: cut at a line, with an open fence closed. */
 function limited(text, bytes) {
     if (Buffer.byteLength(text) <= bytes)
         return text;
@@ -47942,7 +47975,7 @@ async function listEntries(git, treeish, root, recurse) {
     const depth = recurse ? ['-r'] : [];
     if (root === '')
         return git_tree_entriesOf((await git(['ls-tree', '-z', '--full-tree', ...depth, treeish])).stdout, '');
-    const [itself] = git_tree_entriesOf((await git(['ls-tree', '-z', '--full-tree', treeish, root])).stdout, '');
+    const [itself] = git_tree_entriesOf((await git(['ls-tree', '-z', '--full-tree', treeish, '--', root])).stdout, '');
     if (itself?.type !== 'tree')
         return itself ? [itself] : [];
     return git_tree_entriesOf((await git(['ls-tree', '-z', ...depth, itself.oid])).stdout, `${root}/`);

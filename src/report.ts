@@ -104,7 +104,7 @@ function isFailed(project: ProjectReport): boolean {
 
 /** `3 changed, 1 added, 1 removed · image v1.4.1 → v1.4.2`, or what is wrong. */
 function titleOf(projects: readonly ProjectReport[]): string {
-  const errors = projects.flatMap(({ findings }) => findings).filter(({ severity }) => severity === 'error');
+  const errors = findingsIn(projects).filter(({ severity }) => severity === 'error');
   const fault = projects.find((project) => project.fault)?.fault;
   if (errors.length === 1 && errors[0]) return plain(`1 error: ${errors[0].message}`, reportLimits.title);
   if (errors.length > 1) return `${errors.length} errors in the manifests`;
@@ -158,8 +158,13 @@ function tableOf(projects: readonly ProjectReport[]): string {
   ].join('\n');
 }
 
+/** Two projects on one folder find the same. */
+function findingsIn(projects: readonly ProjectReport[]): Finding[] {
+  return [...new Map(projects.flatMap(({ findings }) => findings).map((one) => [formatFault(one), one])).values()];
+}
+
 function findingsOf(projects: readonly ProjectReport[]): string {
-  const all = projects.flatMap(({ findings }) => findings).sort((a, b) => (a.severity < b.severity ? -1 : a.severity > b.severity ? 1 : 0));
+  const all = findingsIn(projects).sort((a, b) => (a.severity < b.severity ? -1 : a.severity > b.severity ? 1 : 0));
   if (all.length === 0) return '';
   const words = all.slice(0, shownFindings).map((one) => shortened(removeSecrets(formatFault(one)), 600));
   const more = all.length > shownFindings ? `\n${all.length - shownFindings} more not shown` : '';

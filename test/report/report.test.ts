@@ -110,6 +110,17 @@ describe('the check of a pull request', () => {
     expect(reportPull(compared, [warned]).conclusion).toBe('success');
   });
 
+  test('what two projects on one folder both find is counted and told once', () => {
+    const broken = (name: string): ProjectReport => ({
+      ...projectOf('ordinary-change'),
+      name,
+      findings: [finding('error', 'YAML_UNPARSABLE', 'a missing quote', { at: { file: 'k8s/a.yaml', line: 1 } })],
+    });
+    const report = reportPull(compared, [broken('api'), broken('api-canary')]);
+    expect(report.title).toBe('1 error: a missing quote');
+    expect(report.summary.match(/YAML_UNPARSABLE/g)).toHaveLength(1);
+  });
+
   test('a base that is broken is said, and does not fail the pull request that mends it', () => {
     const report = reportPull(compared, [{ ...projectOf('ordinary-change'), baseFaults: 2 }]);
     expect(report.conclusion).toBe('success');
@@ -161,11 +172,10 @@ describe("GitHub's limits", () => {
   });
 
   test('1,000 findings in each of 100 projects stay within them', () => {
-    const findings = Array.from({ length: 1_000 }, (_, line) =>
-      finding('error', 'MANIFEST_INVALID', 'x'.repeat(500), { at: { file: 'a.yaml', line: line + 1 } }),
-    );
+    const findings = (file: string) =>
+      Array.from({ length: 1_000 }, (_, line) => finding('error', 'MANIFEST_INVALID', 'x'.repeat(500), { at: { file, line: line + 1 } }));
     const project = projectOf('ordinary-change');
-    const many = Array.from({ length: 100 }, (_, index) => ({ ...project, name: `p${index}`, findings }));
+    const many = Array.from({ length: 100 }, (_, index) => ({ ...project, name: `p${index}`, findings: findings(`${index}.yaml`) }));
     const report = reportPull(compared, many);
     expect(isWithinLimits(report)).toBe(true);
     expect(report).toMatchObject({ conclusion: 'failure', title: '100000 errors in the manifests' });
