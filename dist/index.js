@@ -46183,10 +46183,6 @@ function canonicalJson(value) {
 }
 
 ;// CONCATENATED MODULE: ./build/src/diff.js
-/**
- * What changes between two sets of objects: a value that can be printed, counted and judged. List items are matched by their key
- * (a container by its name), so that another order is no change. Values of Secrets never enter it.
- */
 
 
 /** What names an item in lists of Kubernetes, the more particular first. */
@@ -46204,17 +46200,19 @@ const listKeys = [
     ['path'],
 ];
 const kinds = ['removed', 'changed', 'added'];
-function diffObjects(base, head) {
+/** `findings` of the head: what a file held that cannot be read there is unknown, and not called removed. */
+function diffObjects(base, head, findings = []) {
+    const unread = new Set(findings.flatMap(({ severity, at }) => (severity === 'error' && at?.file ? [at.file] : [])));
     const before = new Map(base.map((one) => [keyOf(refOf(one.object)), one]));
     const after = new Map(head.map((one) => [keyOf(refOf(one.object)), one]));
     const changes = [];
     let unchanged = 0;
     for (const key of [...new Set([...before.keys(), ...after.keys()])].sort()) {
         const change = changeOf(before.get(key), after.get(key));
-        if (change)
-            changes.push(change);
-        else
+        if (!change)
             unchanged += 1;
+        else if (change.kind !== 'removed' || !unread.has(change.source.file))
+            changes.push(change);
     }
     changes.sort((a, b) => kinds.indexOf(a.kind) - kinds.indexOf(b.kind));
     return { changes, unchanged, images: changes.flatMap(imagesOf) };
@@ -47689,7 +47687,7 @@ async function checkOffline(request) {
             path: folder,
             findings: is.findings,
             baseFaults: was.findings.filter(({ severity }) => severity === 'error').length,
-            changes: diffObjects(was.objects, is.objects),
+            changes: diffObjects(was.objects, is.objects, is.findings),
             digest: is.digest,
         });
     }

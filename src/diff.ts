@@ -2,6 +2,7 @@
  * What changes between two sets of objects: a value that can be printed, counted and judged. List items are matched by their key
  * (a container by its name), so that another order is no change. Values of Secrets never enter it.
  */
+import type { Finding } from './error.ts';
 import { canonicalJson, type KubeObject, keyOf, type ObjectRef, refOf, type SourcedObject } from './object.ts';
 import { maskPair } from './secrets.ts';
 
@@ -46,15 +47,17 @@ const listKeys: readonly (readonly [field: string, ...more: string[]])[] = [
 
 const kinds = ['removed', 'changed', 'added'] as const;
 
-export function diffObjects(base: readonly SourcedObject[], head: readonly SourcedObject[]): ChangeSet {
+/** `findings` of the head: what a file held that cannot be read there is unknown, and not called removed. */
+export function diffObjects(base: readonly SourcedObject[], head: readonly SourcedObject[], findings: readonly Finding[] = []): ChangeSet {
+  const unread = new Set(findings.flatMap(({ severity, at }) => (severity === 'error' && at?.file ? [at.file] : [])));
   const before = new Map(base.map((one) => [keyOf(refOf(one.object)), one]));
   const after = new Map(head.map((one) => [keyOf(refOf(one.object)), one]));
   const changes: ObjectChange[] = [];
   let unchanged = 0;
   for (const key of [...new Set([...before.keys(), ...after.keys()])].sort()) {
     const change = changeOf(before.get(key), after.get(key));
-    if (change) changes.push(change);
-    else unchanged += 1;
+    if (!change) unchanged += 1;
+    else if (change.kind !== 'removed' || !unread.has(change.source.file)) changes.push(change);
   }
   changes.sort((a, b) => kinds.indexOf(a.kind) - kinds.indexOf(b.kind));
   return { changes, unchanged, images: changes.flatMap(imagesOf) };

@@ -141,7 +141,7 @@ async function projectReport(
   try {
     const before = await rendered(project, base, clone, render);
     const after = await rendered(project, merged, clone, render);
-    const changes = diffObjects(before.objects, after.objects);
+    const changes = diffObjects(before.objects, after.objects, after.findings);
     return { ...about, findings: after.findings, baseFaults: errorsOf(before.findings), changes, digest: after.digest };
   } catch (thrown) {
     return { ...about, findings: [], baseFaults: 0, fault: faultOf(thrown) };

@@ -50,7 +50,7 @@ export async function checkOffline(request: OfflineRequest): Promise<OfflineResu
       path: folder,
       findings: is.findings,
       baseFaults: was.findings.filter(({ severity }) => severity === 'error').length,
-      changes: diffObjects(was.objects, is.objects),
+      changes: diffObjects(was.objects, is.objects, is.findings),
       digest: is.digest,
     });
   }

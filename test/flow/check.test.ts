@@ -125,6 +125,16 @@ describe('an open pull request', () => {
     ]);
   });
 
+  test('with a typo does not claim that what stood in the file is removed', async () => {
+    const { number, sha } = await openPull({ 'k8s/settings.yaml': 'a: [\n' });
+    await checkPullRequest(request(number));
+    const [run] = checksOf(sha);
+    expect(run).toMatchObject({ conclusion: 'failure' });
+    expect(JSON.stringify(run?.output)).not.toContain('removed** ');
+    expect(run?.output.summary).not.toContain('is removed');
+    expect(run?.output.summary).toContain('holds only what could be read');
+  });
+
   test('that removes every manifest fails: nothing is no wish', async () => {
     const all = ['k8s/settings.yaml', 'k8s/theirs.yaml', 'k8s/clash.yaml'];
     const { number, sha } = await openPull(Object.fromEntries(all.map((path) => [path, null])));
