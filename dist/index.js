@@ -46969,10 +46969,14 @@ function digestOf(objects) {
 function nameDigest(digest, tools = []) {
     return tools.length === 0 ? digest.slice(0, 6) : `${digest.slice(0, 6)} · ${tools.join(', ')}`;
 }
+/** Not a file that was meant to be a manifest: a submodule, or a link without an ending. */
+function isFolder({ path, unread }) {
+    return unread === 'submodule' || (unread === 'symlink' && !/\.[^/.]+$/.test(path));
+}
 function readFile(file, objects, findings) {
     if (file.unread !== undefined) {
-        // A submodule beside the manifests is ordinary; a manifest that cannot be read leaves the set incomplete.
-        const severity = file.unread === 'submodule' ? 'warning' : 'error';
+        // A submodule or a linked folder beside the manifests is ordinary; a manifest that cannot be read leaves the set incomplete.
+        const severity = isFolder(file) ? 'warning' : 'error';
         findings.push(finding(severity, 'FILE_NOT_READ', unreadMessages[file.unread], { at: { file: file.path, line: 1 } }));
         return;
     }
@@ -47014,6 +47018,13 @@ function render_compare(a, b) {
 }
 
 ;// CONCATENATED MODULE: ./build/src/render/roots.js
+/**
+ * Which folders of a repository hold Kubernetes manifests: what a workflow looks at when nobody configured anything (SPEC 9). Pure.
+ *
+ * A root is one folder with its own files; what is no manifest is left out, and what is a manifest of a type that is not rendered yet
+ * is skipped and said.
+ */
+
 /** Configuration of tools, written like an object and not meant for a cluster. */
 const forTools = /^["']?apiVersion["']?:\s*["']?(skaffold\/|kind\.x-k8s\.io\/|kubeadm\.k8s\.io\/|kubelet\.config\.k8s\.io\/|backstage\.io\/|ctlptl\.dev\/|k3d\.io\/|audit\.k8s\.io\/|apiserver\.config\.k8s\.io\/|config\.karmada\.io\/)/m;
 function rootsOf(files) {
@@ -47039,7 +47050,7 @@ function rootsOf(files) {
         if (own.length === 0)
             continue;
         // Beside manifests a link or a file that cannot be read may be one, too.
-        const unread = all.filter(({ path, unread: why }) => why !== undefined && why !== 'submodule' && !(why === 'too large' && /\.json$/i.test(path)));
+        const unread = all.filter((file) => file.unread !== undefined && !isFolder(file) && !(file.unread === 'too large' && /\.json$/i.test(file.path)));
         roots.push({ folder, files: [...own, ...unread].sort((a, b) => (a.path < b.path ? -1 : 1)) });
     }
     return { roots, skipped };
@@ -47990,8 +48001,12 @@ function git_tree_entriesOf(listing, prefix) {
     }
     return entries;
 }
-function git_tree_isManifest({ path, type }) {
-    return type !== 'tree' && (/\.(ya?ml|json)$/i.test(path) || /(^|\/)kustomization$/i.test(path) || type === 'commit');
+/** A link without an ending may lead to a folder of manifests: it is not followed, and that is said. */
+function git_tree_isManifest({ path, type, mode }) {
+    if (type === 'tree')
+        return false;
+    const isLinkToFolder = mode === '120000' && !/\.[^/.]+$/.test(path);
+    return /\.(ya?ml|json)$/i.test(path) || /(^|\/)kustomization$/i.test(path) || type === 'commit' || isLinkToFolder;
 }
 function unreadMode({ mode }) {
     if (mode === '120000')

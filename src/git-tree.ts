@@ -59,8 +59,11 @@ function entriesOf(listing: Buffer, prefix: string): Entry[] {
   return entries;
 }
 
-function isManifest({ path, type }: Entry): boolean {
-  return type !== 'tree' && (/\.(ya?ml|json)$/i.test(path) || /(^|\/)kustomization$/i.test(path) || type === 'commit');
+/** A link without an ending may lead to a folder of manifests: it is not followed, and that is said. */
+function isManifest({ path, type, mode }: Entry): boolean {
+  if (type === 'tree') return false;
+  const isLinkToFolder = mode === '120000' && !/\.[^/.]+$/.test(path);
+  return /\.(ya?ml|json)$/i.test(path) || /(^|\/)kustomization$/i.test(path) || type === 'commit' || isLinkToFolder;
 }
 
 function unreadMode({ mode }: Entry): Unread | undefined {

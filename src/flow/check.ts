@@ -102,14 +102,30 @@ async function checkHead(request: CheckRequest, pulls: readonly [Head, ...Head[]
       report = await offlineReport(request, pull);
     } catch (thrown) {
       fault ??= faultOf(thrown);
-      report = reportFault(faultOf(thrown));
+      report = reportFault(forPeople(faultOf(thrown)));
     }
     parts.push({ number: pull.number, baseRef: pull.baseRef, report });
   }
   const report = joinReports(parts as [Part, ...Part[]]);
-  await repository.updateCheck(id, report);
+  await complete(repository, id, report);
   const conclusion = report.conclusion === 'success' ? 'success' : 'failure';
   return { result: 'completed', checkId: id, headSha, conclusion, ...(fault ? { fault } : {}) };
+}
+
+/** What GitHub will not take as an annotation (an odd file name, say) must not keep the check open: the summary names it, too. */
+async function complete(repository: Repository, id: number, report: CheckReport): Promise<void> {
+  try {
+    await repository.updateCheck(id, report);
+  } catch (thrown) {
+    if (faultOf(thrown).code !== 'GITHUB_REFUSED' || report.annotations.length === 0) throw thrown;
+    const summary = `${report.annotations.length} annotations were refused by GitHub and are left out.\n\n${report.summary}`;
+    await repository.updateCheck(id, { ...report, summary, annotations: [] });
+  }
+}
+
+/** Nobody looks by themselves at what is completed: the hint says how to have it done again. */
+function forPeople<F extends Fault & { retry: 'never' | 'later' }>(fault: F): F {
+  return fault.retry === 'later' ? { ...fault, hint: 'press Re-run on this check, or write a comment whose first line is /diff' } : fault;
 }
 
 async function offlineReport({ repository, projects, clone: open, render }: CheckRequest, pull: Head): Promise<CheckReport> {

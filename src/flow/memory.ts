@@ -3,6 +3,7 @@
  * its ids, ETags and which heads have their check. Losing it costs one full look and nothing else (DESIGN "State").
  */
 import type { Cluster } from '../cluster.ts';
+import { isPlumblineError } from '../error.ts';
 import type { KnownRepository, Token } from '../github.ts';
 import { canonicalJson, type KubeObject } from '../object.ts';
 import { productNamespace } from '../work.ts';
@@ -26,22 +27,17 @@ export async function loadMemory(cluster: Cluster): Promise<{ memory: Memory; st
   return { memory: data === undefined ? empty() : parsed(Buffer.from(data, 'base64').toString('utf8')), stored };
 }
 
-/** Nothing is written when nothing is new. */
+/** Nothing is written when nothing is new. Of two that look at once, what one of them remembers is enough. */
 export async function saveMemory(cluster: Cluster, memory: Memory, stored: KubeObject | undefined): Promise<void> {
-  const text = canonicalJson(memory);
-  const data = { memory: Buffer.from(text).toString('base64') };
-  if (!stored) {
-    await cluster.create({
-      apiVersion: 'v1',
-      kind: 'Secret',
-      metadata: { name: ref.name, namespace: ref.namespace },
-      type: 'Opaque',
-      data,
-    });
-    return;
+  const data = { memory: Buffer.from(canonicalJson(memory)).toString('base64') };
+  if ((stored?.['data'] as Record<string, string> | undefined)?.['memory'] === data.memory) return;
+  const fresh = { apiVersion: 'v1', kind: 'Secret', metadata: { name: ref.name, namespace: ref.namespace }, type: 'Opaque', data };
+  try {
+    if (stored) await cluster.replace({ ...stored, data });
+    else await cluster.create(fresh);
+  } catch (error) {
+    if (!isPlumblineError(error) || error.code !== 'API_CONFLICT') throw error;
   }
-  if ((stored['data'] as Record<string, string> | undefined)?.['memory'] === data.memory) return;
-  await cluster.replace({ ...stored, data });
 }
 
 function empty(): Memory {

@@ -18,7 +18,7 @@ import { type Plan, planSync, summaryOf } from '../sync/plan.ts';
 import { entryOf, type RunResult, runPlan } from '../sync/run.ts';
 import { loadInventory, storeInventory } from '../sync/store.ts';
 import { keyOfWork } from '../work.ts';
-import { isApproved } from './due.ts';
+import { dueReason, isApproved } from './due.ts';
 import { acquireLease, type Clock, type Held } from './lease.ts';
 import { projectAccount, readSource, type Source, type SourceDoors, trackedRevision } from './source.ts';
 import { camel, durationText, failure, type Outcome, statusOf, statusPatch, wordsOf } from './status.ts';
@@ -35,6 +35,8 @@ export type ReconcileDoors = SourceDoors & {
 
 type State = { project: Project; trigger: string; startedAt: Date };
 
+/** Found by a tick: the history says what it found. */
+export const tickTrigger = 'tick';
 const LEASE_WAIT_MS = 60_000;
 /** Newer commits that arrive meanwhile are taken along; whoever pushes faster than that gets the next tick. */
 const MOST_ROUNDS = 5;
@@ -92,6 +94,7 @@ async function attempt(state: State, doors: ReconcileDoors, lease: Held): Promis
     const account = await projectAccount(project, doors.cluster);
     const remote = await doors.remoteOf(project);
     revision = trackedRevision(project, await doors.refs(remote));
+    if (state.trigger === tickTrigger) state.trigger = dueReason(project, revision, doors.clock.now()) ?? 'drift';
     const source = await readSource(project, remote, revision, doors);
     return await sync(state, source, account, doors, lease);
   } catch (error) {

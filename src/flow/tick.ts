@@ -46,7 +46,7 @@ export async function tick(doors: TickDoors): Promise<TickResult> {
   const projects = (await doors.cluster.list(projectKind)).map(projectOf).filter((one) => !one.isDeleted);
   const { memory, stored } = await loadMemory(doors.cluster);
   const result: TickResult = { projects: projects.length, jobs: [], faults: [] };
-  for (const [source, tracking] of bySource(projects)) {
+  for (const [source, tracking] of inTurn([...bySource(projects)], doors.clock.now())) {
     if (doors.clock.monotonic() > end) {
       result.faults.push({ about: source, code: 'TICK_TOO_LONG', message: 'there was no time left to look at it in this tick' });
       continue;
@@ -65,6 +65,12 @@ export async function tick(doors: TickDoors): Promise<TickResult> {
   }
   await saveMemory(doors.cluster, memory, stored);
   return result;
+}
+
+/** From another one each minute: when there is no time for all, it is not always the same that wait. */
+function inTurn<T>(items: T[], now: Date): T[] {
+  const first = items.length === 0 ? 0 : Math.floor(now.getTime() / 60_000) % items.length;
+  return [...items.slice(first), ...items.slice(0, first)];
 }
 
 /** One fault ends one look, never the tick. */

@@ -5,11 +5,11 @@ import type { GitRemote } from '../git.ts';
 import type { GitHub, Repository } from '../github.ts';
 import { followsRef, type Project, projectKind, projectOf } from '../project.ts';
 import { keyOfWork, mergeGroupOf, productNamespace, type WorkRequest } from '../work.ts';
-import { type CheckRequest, checkMergeGroup, checkPullRequest } from './check.ts';
+import { type CheckOutcome, type CheckRequest, checkMergeGroup, checkPullRequest } from './check.ts';
 import { isNameOf, knownRepository } from './known-repository.ts';
 import { acquireLease } from './lease.ts';
 import { loadMemory, saveMemory } from './memory.ts';
-import { type ReconcileDoors, reconcile } from './reconcile.ts';
+import { type ReconcileDoors, reconcile, tickTrigger } from './reconcile.ts';
 
 /** `plumbline-config`, with its defaults. */
 export type Settings = { cluster: string; githubApiUrl: string };
@@ -44,7 +44,7 @@ export async function doWork(request: WorkRequest, doors: WorkDoors): Promise<vo
 async function carryOut(request: WorkRequest, doors: WorkDoors): Promise<void> {
   switch (request.kind) {
     case 'project':
-      return syncProject({ namespace: request.namespace, name: request.name }, 'tick', doors);
+      return syncProject({ namespace: request.namespace, name: request.name }, tickTrigger, doors);
     case 'ref':
       return syncRef(request, doors);
     case 'pull':
@@ -66,8 +66,7 @@ async function remoteOf(project: Project, doors: WorkDoors): Promise<GitRemote> 
   if (url) return { url };
   const { memory, stored } = await loadMemory(doors.cluster);
   const repository = await knownRepository(name, memory, doors.github, doors.clock.now());
-  // Two Jobs may learn of a repository at once; what one of them remembers is enough.
-  await saveMemory(doors.cluster, memory, stored).catch((error: unknown) => doors.log({ memory: 'not saved', fault: String(error) }));
+  await saveMemory(doors.cluster, memory, stored);
   return { url: repository.cloneUrl, token: await repository.token() };
 }
 
@@ -95,22 +94,27 @@ async function checkGroup(
   // The queue has dropped the group meanwhile.
   if (!headSha) return;
   await underLease(keyOfWork(request), doors, async () => {
-    const outcome = await checkMergeGroup(await checkRequest(repository, group.number, doors), { headSha, baseRef: group.baseRef });
-    doors.log({ repository: repository.fullName, group: request.ref, ...outcome });
+    const wanted = await checkRequest(repository, group.number, doors);
+    await untilSettled(() => checkMergeGroup(wanted, { headSha, baseRef: group.baseRef }), { group: request.ref }, doors);
   });
 }
 
 async function checkPull(request: WorkRequest & { kind: 'pull' }, doors: WorkDoors): Promise<void> {
   const repository = await repositoryOf(request, doors);
   await underLease(keyOfWork(request), doors, async () => {
-    for (const seconds of RETRY_SECONDS) {
-      await doors.clock.pause(seconds * 1000);
-      const outcome = await checkPullRequest(await checkRequest(repository, request.number, doors));
-      doors.log({ repository: repository.fullName, pull: request.number, ...outcome });
-      // What a moment may mend must not stay on the pull request as its last word.
-      if (outcome.result === 'closed' || outcome.fault?.retry !== 'later') return;
-    }
+    const wanted = await checkRequest(repository, request.number, doors);
+    await untilSettled(() => checkPullRequest(wanted), { repository: repository.fullName, pull: request.number }, doors);
   });
+}
+
+/** What a moment may mend must not stay on the pull request as its last word. */
+async function untilSettled(check: () => Promise<CheckOutcome>, about: Record<string, unknown>, doors: WorkDoors): Promise<void> {
+  for (const seconds of RETRY_SECONDS) {
+    await doors.clock.pause(seconds * 1000);
+    const outcome = await check();
+    doors.log({ ...about, ...outcome });
+    if (outcome.result === 'closed' || outcome.fault?.retry !== 'later') return;
+  }
 }
 
 /** Checks of one head are written by one runner at a time. */

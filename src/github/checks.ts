@@ -28,7 +28,10 @@ export type CheckReport = {
 export type Checks = {
   /** The newest run of that name which this App made. */
   findCheck(name: string, headSha: string): Promise<Check | undefined>;
-  /** The run that is there, as it is; else a new one with this report. */
+  /**
+   * The run that is still open, as it is; else a new one with this report. A completed one is not written over: its verdict would stand
+   * while it is looked at again, and GitHub keeps the annotations of before. Of several runs of a name the newest counts.
+   */
   openCheck(name: string, headSha: string, report: CheckReport): Promise<Check>;
   updateCheck(id: number, report: CheckReport): Promise<void>;
 };
@@ -74,10 +77,13 @@ export function checksOf(client: Client, { reading, writing }: { reading: Access
     findCheck,
     async openCheck(name, headSha, report) {
       const there = await findCheck(name, headSha);
-      if (there) return there;
+      if (there && there.status !== 'completed') return there;
       const opened = await afterLook(
         () => create(name, headSha, report),
-        () => findCheck(name, headSha),
+        async () => {
+          const found = await findCheck(name, headSha);
+          return found?.id === there?.id ? undefined : found;
+        },
       );
       await send(opened.id, piecesOf(report).slice(1), annotationsPerCall);
       return opened;

@@ -81,10 +81,15 @@ export function nameDigest(digest: string, tools: readonly string[] = []): strin
   return tools.length === 0 ? digest.slice(0, 6) : `${digest.slice(0, 6)} · ${tools.join(', ')}`;
 }
 
+/** Not a file that was meant to be a manifest: a submodule, or a link without an ending. */
+export function isFolder({ path, unread }: TreeFile): boolean {
+  return unread === 'submodule' || (unread === 'symlink' && !/\.[^/.]+$/.test(path));
+}
+
 function readFile(file: TreeFile, objects: SourcedObject[], findings: Finding[]): void {
   if (file.unread !== undefined) {
-    // A submodule beside the manifests is ordinary; a manifest that cannot be read leaves the set incomplete.
-    const severity = file.unread === 'submodule' ? 'warning' : 'error';
+    // A submodule or a linked folder beside the manifests is ordinary; a manifest that cannot be read leaves the set incomplete.
+    const severity = isFolder(file) ? 'warning' : 'error';
     findings.push(finding(severity, 'FILE_NOT_READ', unreadMessages[file.unread], { at: { file: file.path, line: 1 } }));
     return;
   }

@@ -4,7 +4,7 @@
  * A root is one folder with its own files; what is no manifest is left out, and what is a manifest of a type that is not rendered yet
  * is skipped and said.
  */
-import type { TreeFile } from './render.ts';
+import { isFolder, type TreeFile } from './render.ts';
 
 export type Root = { folder: string; files: TreeFile[] };
 export type Skipped = { path: string; why: string };
@@ -33,7 +33,7 @@ export function rootsOf(files: readonly TreeFile[]): { roots: Root[]; skipped: S
     if (own.length === 0) continue;
     // Beside manifests a link or a file that cannot be read may be one, too.
     const unread = all.filter(
-      ({ path, unread: why }) => why !== undefined && why !== 'submodule' && !(why === 'too large' && /\.json$/i.test(path)),
+      (file) => file.unread !== undefined && !isFolder(file) && !(file.unread === 'too large' && /\.json$/i.test(file.path)),
     );
     roots.push({ folder, files: [...own, ...unread].sort((a, b) => (a.path < b.path ? -1 : 1)) });
   }

@@ -94,14 +94,26 @@ describe('an open pull request', () => {
     await github.people.commit(full, 'untracked', { files: { 'docs/a.md': 'u' }, from: 'main' });
     const second = await github.people.openPullRequest(full, { title: 'the same', head, base: 'untracked' });
     expect(await checkPullRequest(request(second.number))).toMatchObject({ conclusion: 'failure' });
-    const [run] = checksOf(sha);
+    const run = checksOf(sha).at(-1);
     expect(run?.output.title).toMatch(/^into main: 1 error: /);
     expect(run?.output.summary).toContain(`### #${number} into \`main\``);
     expect(run?.output.summary).toContain(`### #${second.number} into \`untracked\`\n\nsuccess: no project is affected`);
     await github.people.closePullRequest(full, number);
     expect(await checkPullRequest(request(number))).toEqual({ result: 'closed' });
     expect(await checkPullRequest(request(second.number))).toMatchObject({ conclusion: 'success' });
-    expect(checksOf(sha)).toMatchObject([{ conclusion: 'success', output: { title: 'success: no project is affected' } }]);
+    expect(checksOf(sha).at(-1)).toMatchObject({ conclusion: 'success', output: { title: 'success: no project is affected' } });
+  });
+
+  test('is completed without its annotations when GitHub refuses those, and says so', async () => {
+    const { number, sha } = await openPull({ 'k8s/broken.yaml': 'a: [\n' });
+    const operation = 'PATCH /repos/{owner}/{repo}/check-runs/{check_run_id}';
+    const undo = github.faults.add({ operation, status: 422, times: 1 });
+    expect(await checkPullRequest(request(number))).toMatchObject({ result: 'completed', conclusion: 'failure' });
+    undo();
+    const [run] = checksOf(sha);
+    expect(run).toMatchObject({ status: 'completed', conclusion: 'failure', annotations: [] });
+    expect(run?.output.summary).toContain('1 annotations were refused by GitHub');
+    expect(run?.output.summary).toContain('k8s/broken.yaml');
   });
 
   test('in conflict fails and names the files', async () => {

@@ -68,7 +68,16 @@ describe('a folder of manifests', () => {
     expect(findings).toMatchObject([{ code: 'FILE_NOT_READ', severity, at: { file: 'b.yaml' } }]);
   });
 
+  test('with a link to a folder in it says that it is not followed', () => {
+    const { findings } = renderAll([
+      { path: 'a.yaml', text: configMap('a') },
+      { path: 'db', text: '', unread: 'symlink' },
+    ]);
+    expect(findings).toMatchObject([{ code: 'FILE_NOT_READ', severity: 'warning', at: { file: 'db' } }]);
+  });
+
   test.each([
+    ['whose path is a link itself', { path: 'k8s', text: '', unread: 'symlink' as const }],
     ['whose path is a submodule itself', { path: 'k8s', text: '', unread: 'submodule' as const }],
     ['that holds a submodule and nothing else', { path: 'k8s/vendored', text: '', unread: 'submodule' as const }],
   ])('%s is an error: a pull request that swaps all manifests for one must not pass', (_, file) => {
