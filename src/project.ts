@@ -34,13 +34,24 @@ export type HistoryEntry = {
 export type Pending = { kind: string; key: string; since: string; line: string };
 /** What differs, as people read it: `replicas 3 -> 5 live`. */
 export type Drifted = { object: string; kind: 'configuration' | 'image' | 'resource'; fields: string[] };
-export type Attempt = { revision: string; generation: number; count: number; at: string; notBefore?: string; failed: boolean };
+/** `unfinished`: it had begun to write, so the cluster may hold a part of it. */
+export type Attempt = {
+  revision: string;
+  generation: number;
+  count: number;
+  at: string;
+  notBefore?: string;
+  failed: boolean;
+  unfinished?: boolean;
+};
 export type ProjectStatus = {
   observedGeneration?: number;
   sync?: SyncState;
   health?: Health;
   revision?: string;
   shortRevision?: string;
+  /** Of the spec, when the cluster was brought to `revision`. */
+  appliedGeneration?: number;
   digest?: string;
   message?: string;
   objects?: number;

@@ -140,22 +140,15 @@ function isQuiet({ plan, tried }: Work): boolean {
   return tried.unknown.length === 0 && !tried.tried.some((one) => one.changes) && plan.prunes.length === 0;
 }
 
-/** A new revision, a new spec, an unfinished attempt or a person's word; else what differs is drift. */
+/**
+ * What was not brought to the cluster yet: a revision, a spec, the rest of an attempt that had begun to write; or a person's word. After
+ * anything else, an outage say, what differs is drift, and not ours to take back unless selfHeal says so.
+ */
 function isNewWork(project: Project, revision: string, plan: Plan): { due: boolean; asked: boolean } {
-  const { attempt: before, sync: state } = project.status;
+  const { attempt: before, sync: state, revision: applied, appliedGeneration } = project.status;
   const asked = project.annotations[syncAnnotation] !== undefined || (isApproved(project) && plan.held === undefined);
-  const isSame =
-    before?.revision === revision &&
-    before.generation === project.generation &&
-    !before.failed &&
-    state !== 'Syncing' &&
-    !waitsForSync(project);
-  return { due: asked || !isSame, asked };
-}
-
-/** A manual project that was told about a commit but not asked to sync it. */
-function waitsForSync(project: Project): boolean {
-  return project.policy.mode === 'manual' && project.status.attempt?.revision !== project.status.revision;
+  const isApplied = applied === revision && appliedGeneration === project.generation && !before?.unfinished && state !== 'Syncing';
+  return { due: asked || !isApplied, asked };
 }
 
 async function carryOut(work: Work, account: Cluster, doors: ReconcileDoors, lease: Held): Promise<Outcome> {
@@ -202,7 +195,7 @@ async function carryOut(work: Work, account: Cluster, doors: ReconcileDoors, lea
       sync: 'Failed',
       reason: camel(errors[0]?.code ?? 'INTERNAL'),
       message,
-      failed: { retry: 'later' },
+      failed: { retry: 'later', wrote: true },
       history: { ...history, result: 'Failed', message },
     };
   }

@@ -27,7 +27,8 @@ export type Outcome = {
   drift?: Drifted[];
   pending?: Pending[];
   history?: HistoryEntry;
-  failed?: { retry: Retry };
+  /** `wrote`: the cluster may hold a part of what was wanted. */
+  failed?: { retry: Retry; wrote?: boolean };
 };
 
 export function statusOf(project: Project, outcome: Outcome, now: Date): ProjectStatus {
@@ -52,7 +53,12 @@ export function statusOf(project: Project, outcome: Outcome, now: Date): Project
   if (outcome.objects !== undefined) status.objects = outcome.objects;
   // A digest is named only by who has brought the cluster to it, be it in part.
   if (outcome.digest && outcome.revision)
-    Object.assign(status, { revision: outcome.revision, shortRevision: outcome.revision.slice(0, 7), digest: outcome.digest });
+    Object.assign(status, {
+      revision: outcome.revision,
+      shortRevision: outcome.revision.slice(0, 7),
+      digest: outcome.digest,
+      appliedGeneration: project.generation,
+    });
   if (outcome.history)
     status.history = [
       { ...outcome.history, message: shortened(outcome.history.message, MOST_IN_HISTORY) },
@@ -124,11 +130,14 @@ function attemptOf(project: Project, outcome: Outcome, now: Date): Attempt {
       count: isSame ? before.count : 0,
       at: now.toISOString(),
       failed: isSame && before.failed,
+      unfinished: true,
     };
   const failed = outcome.failed !== undefined;
   const count = failed && isSame && before.failed ? before.count + 1 : 1;
   const attempt: Attempt = { revision, generation: project.generation, count, at: now.toISOString(), failed };
   if (!failed) return attempt;
+  // Until one gets through, the cluster may hold a part of an attempt, whatever ended the later ones.
+  if (outcome.failed?.wrote || before?.unfinished) attempt.unfinished = true;
   const wait =
     outcome.failed?.retry === 'later' && count <= RETRY_LIMIT ? Math.min(5 * 2 ** (count - 1), 180) : project.policy.intervalSeconds;
   return { ...attempt, notBefore: new Date(now.getTime() + wait * 1000).toISOString() };

@@ -64,10 +64,17 @@ describe('what ticks see in the cluster', () => {
     expect(await colour()).toBe('green');
     expect((await status()).sync).toBe('Failed');
     expect((await status()).message).toMatch(/^(GITHUB|GIT)_\w+: /);
-    await edit('blue');
+    // Back again, it is still drift: an outage is no reason to take back what selfHeal: false leaves alone.
+    await until('the next look works', 30_000, async () => {
+      await ticked();
+      return (await status()).sync !== 'Failed';
+    });
+    expect(await status()).toMatchObject({ sync: 'OutOfSync', drift: { count: 1 } });
+    expect(await colour()).toBe('green');
     await kubectl('annotate', 'project', 'api', 'plumbline.dev/sync=now');
     await ticked();
-    expect(await status()).toMatchObject({ sync: 'Synced' });
+    expect(await status()).toMatchObject({ sync: 'Synced', drift: { count: 0 } });
+    expect(await colour()).toBe('blue');
     expect(await kubectl('get', 'project', 'api', '-o', 'jsonpath={.metadata.annotations}')).not.toContain('plumbline.dev/sync');
   }, 120_000);
 
