@@ -2,7 +2,7 @@
  * `node scripts/test.mjs [quick|long] [jest's arguments]`: set-up, then jest under Node 24, then what a reader needs to know:
  * the ten slowest suites, what was not run and why, and as the last line `N passed, N failed`.
  *
- * quick, for the inner loop, leaves out what needs a cluster and the tests of these scripts, each of which is a test run of its own;
+ * quick, for the inner loop, leaves out what needs a cluster, and what starts processes or a GitHub for each case;
  * long runs `*.long.test.ts` too.
  */
 import { spawnSync } from 'node:child_process';
@@ -15,7 +15,8 @@ import { giveUp, root, setUp, setUpCluster } from './setup.mjs';
 const jest = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning', join(root, 'node_modules/jest/bin/jest.js')];
 /** Patterns of the paths of suites, as jest reads them. */
 const needCluster = '<rootDir>/test/(cluster|e2e)/';
-const startRuns = '<rootDir>/test/scripts/';
+/** Suites that start processes or a GitHub for each case: too slow for the inner loop. */
+const takeTime = '<rootDir>/test/(scripts/|github/|github-door/|app/process)';
 const takeLong = '\\.long\\.test\\.ts$';
 
 /** @param {string[]} patterns */
@@ -53,11 +54,7 @@ async function main(words) {
   const mode = words[0] === 'quick' || words[0] === 'long' ? words[0] : 'normal';
   const args = mode === 'normal' ? words : words.slice(1);
   const place = await setUp();
-  const ignored = [
-    '<rootDir>/node_modules/',
-    ...(mode === 'long' ? [] : [takeLong]),
-    ...(mode === 'quick' ? [needCluster, startRuns] : []),
-  ];
+  const ignored = ['<rootDir>/node_modules/', ...(mode === 'long' ? [] : [takeLong]), ...(mode === 'quick' ? [needCluster, takeTime] : [])];
   const needing =
     mode === 'quick'
       ? []

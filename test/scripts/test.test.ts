@@ -63,12 +63,13 @@ describe('npm test', () => {
     expect(lastLine(stdout)).toBe('1 passed, 0 failed, 1 skipped');
   });
 
-  test("quick leaves out what needs a cluster and the scripts' own tests, long adds the long suites", async () => {
+  test('quick leaves out what needs a cluster and what takes time for each case, long adds the long suites', async () => {
     sandbox.write('test/a.test.ts', suite(passes('one')));
     sandbox.write('test/b.long.test.ts', suite(passes('two')));
     sandbox.write('test/cluster/c.test.ts', suite(fails('three')));
     sandbox.write('test/e2e/d.test.ts', suite(fails('four')));
     sandbox.write('test/scripts/e.test.ts', suite(fails('five')));
+    sandbox.write('test/github-door/f.test.ts', suite(fails('six')));
     const quick = await run(['quick'], { CI: 'true' });
     expect(quick).toMatchObject({ code: 0 });
     expect(lastLine(quick.stdout)).toBe('1 passed, 0 failed');
