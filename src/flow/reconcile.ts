@@ -8,7 +8,7 @@ import type { Cluster } from '../cluster.ts';
 import { type Finding, faultOf, PlumblineError } from '../error.ts';
 import { nameOf, refOf } from '../object.ts';
 import { approveAnnotation, type Project, projectKind, projectOf, syncAnnotation } from '../project.ts';
-import { type Desired, desiredObjects } from '../sync/desired.ts';
+import { desiredObjects } from '../sync/desired.ts';
 import { driftOf } from '../sync/drift.ts';
 import { type DryRun, dryRun } from '../sync/dry-run.ts';
 import { worstHealth } from '../sync/health.ts';
@@ -125,7 +125,7 @@ async function sync(state: State, source: Source, account: Cluster, doors: Recon
     const outcome = refuse(tried.refused);
     return { ...outcome, message: `nothing was applied\n${outcome.message}` };
   }
-  const work: Work = { state, source, desired, inventory, plan, tried };
+  const work: Work = { state, source, inventory, plan, tried };
   const drift = driftOf(tried.tried, project);
   const found = isNewWork(project, source.revision, plan);
   if (!found.due && drift.length > 0 && !project.policy.selfHeal) return reportDrift(work, drift, doors, lease);
@@ -133,7 +133,7 @@ async function sync(state: State, source: Source, account: Cluster, doors: Recon
   return carryOut(work, account, doors, lease);
 }
 
-type Work = { state: State; source: Source; desired: Desired[]; inventory: Inventory; plan: Plan; tried: DryRun };
+type Work = { state: State; source: Source; inventory: Inventory; plan: Plan; tried: DryRun };
 
 /** Everything is as Git has it already; only the record may have to move on. */
 function isQuiet({ plan, tried }: Work): boolean {
